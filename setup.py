@@ -1,0 +1,42 @@
+"""Package metadata. Tool settings (ruff, pytest) are in pyproject.toml."""
+
+import re
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+if sys.version_info >= (3, 13):
+    sys.exit("error: uml_in_arch needs Python 3.10 to 3.12: BasicSR 1.4.2 does not build on 3.13. Use an older Python.")
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "uml_in_arch" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="uml_in_arch",
+    version=VERSION,
+    description="UML-IN: invertible image deblurring as a plugin for BasicSR",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=[*find_packages(include=["uml_in_arch", "uml_in_arch.*"]), "uml_in_arch.options"],
+    # plug_in copies the option files, so a wheel must carry them too
+    package_dir={"uml_in_arch.options": "options"},
+    package_data={"uml_in_arch.options": ["*.yml"]},
+    install_requires=[
+        "basicsr==1.4.2",
+        "torch>=2.4",
+        "torchvision",
+        "numpy",
+        "scipy",
+        "scikit-image",
+        "lmdb",
+        "opencv-python",
+        "pyyaml",
+        "einops",
+        "pydantic>=2",
+        "tqdm",
+    ],
+    extras_require={"test": ["pytest", "ruff", "h5py", "PyWavelets"]},
+)
