@@ -7,7 +7,7 @@ class UserError(Exception):
     """Something outside the program is wrong. The message is one line: what is wrong and what to do about it."""
 
 
-class OptionError(UserError):
+class OptionError(UserError, ValueError):
     """An option file, a constructor argument or a command line that cannot work."""
 
 

@@ -1,0 +1,72 @@
+"""Building blocks of the conditioning networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ChannelLayerNorm(nn.Module):
+    """Layer normalisation over the channels of every pixel of (N, C, H, W), in float32."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise; shape and dtype are kept."""
+        centred = x.float() - x.float().mean(1, keepdim=True)
+        normalised = centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
+        return (normalised * self.weight + self.bias).to(x.dtype)
+
+
+class Gate(nn.Module):
+    """Product of the two halves of the channels, (N, 2C, H, W) to (N, C, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply the halves."""
+        first, second = x.chunk(2, dim=1)
+        return first * second
+
+
+class GatedBlock(nn.Module):
+    """Two residual branches, spatial and pointwise, with gates instead of activation functions.
+
+    Normalisation, 1x1 convolution to 2C, 3x3 depthwise convolution, gate, 1x1 convolution; then the same without the
+    depthwise convolution (after NAFNet, Chen et al. 2022, section 3, without its global channel attention, whose
+    average over the whole image would differ between training crops and full photographs). Both branches start at 0.
+
+    Args:
+        channels: number of channels C of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        wide = 2 * channels
+        self.spatial = nn.Sequential(
+            ChannelLayerNorm(channels),
+            nn.Conv2d(channels, wide, 1),
+            nn.Conv2d(wide, wide, 3, padding=1, groups=wide),
+            Gate(),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.pointwise = nn.Sequential(
+            ChannelLayerNorm(channels),
+            nn.Conv2d(channels, wide, 1),
+            Gate(),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.spatial_scale = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.pointwise_scale = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        x = x + self.spatial(x) * self.spatial_scale
+        return x + self.pointwise(x) * self.pointwise_scale
+
+
+def gated_blocks(channels: int, count: int) -> nn.Sequential:
+    """``count`` gated blocks in a row."""
+    return nn.Sequential(*(GatedBlock(channels) for _ in range(count)))

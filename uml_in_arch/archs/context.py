@@ -1,0 +1,66 @@
+"""The context network of `UMLINPlus`: features of the blurry image that condition its flows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from uml_in_arch.archs.blocks import gated_blocks
+from uml_in_arch.flows import Haar, extend_to_even
+
+
+class ContextEncoder(nn.Module):
+    """The way down: the blurry image's Haar bands to one feature map per wavelet level.
+
+    Args:
+        in_channels: channels C of the image.
+        widths: feature channels per level, finest (half resolution) first.
+        blocks: gated blocks per level.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.haar = Haar()
+        self.stem = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
+        self.blocks = nn.ModuleList(gated_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
+
+    def forward(self, blur: Tensor) -> list[Tensor]:
+        """Blurry image (N, C, H, W) in [0, 1] to features (N, widths[l], ceil(H / 2^(l+1)), ...), finest first."""
+        x = self.stem(self.haar(extend_to_even(blur)))
+        features = [self.blocks[0](x)]
+        for down, blocks in zip(self.down, self.blocks[1:], strict=True):
+            features.append(blocks(down(extend_to_even(features[-1]))))
+        return features
+
+
+class ContextDecoder(nn.Module):
+    """The way up, joined at every level by the branch's own low band, which a flow has when it needs its condition.
+
+    Args: as for `ContextEncoder`.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.join = nn.ModuleList(nn.Conv2d(in_channels, width, 1) for width in widths)
+        self.up = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)) for fine, coarse in pairwise(widths)
+        )
+        self.blocks = nn.ModuleList(gated_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
+
+    def forward(self, level: int, low: Tensor, feature: Tensor, coarser: Tensor | None) -> Tensor:
+        """The condition of one level.
+
+        Args:
+            level: wavelet level, 1 is the finest.
+            low: the branch's low band a_l, (N, C, h, w).
+            feature: the encoder's feature of this level, (N, widths[l - 1], h, w).
+            coarser: what this method returned for level + 1; None at the coarsest level.
+        """
+        x = feature + self.join[level - 1](low / 2**level)  # the low band of l levels is 2^l times the average
+        if coarser is not None:
+            height, width = low.shape[2:]
+            x = x + self.up[level - 1](coarser)[:, :, :height, :width]
+        return self.blocks[level - 1](x)

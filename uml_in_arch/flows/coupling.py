@@ -1,0 +1,78 @@
+"""Conditional affine coupling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from uml_in_arch.flows.base import Invertible, full_precision
+
+SubnetFactory = Callable[[int, int], nn.Module]
+
+
+class AffineCoupling(Invertible):
+    """Scales and shifts the last ``channels - split`` channels by a network of the first ``split`` and the condition.
+
+    ``y2 = x2 * exp(s) + t`` with ``(s, t) = subnet([x1, cond])`` (RealNVP, section 3.2; conditional as in cINN). The
+    log-scale is clamped softly, ``s = k atan(s' / k)`` with ``k = 2 clamp / pi``: slope 1 at 0, never beyond
+    ``+-clamp``. With ``split=0`` only the condition drives the network and every channel is transformed (the affine
+    injector of SRFlow, section 3.3). The subnet may run in bfloat16 under autocast; scale and shift are float32.
+
+    Args:
+        channels: number of channels C.
+        cond_channels: channels of the condition, 0 for none.
+        subnet: called with (input channels, output channels); its last layer should start at zero, then the coupling
+            starts as the identity.
+        split: channels that pass unchanged and drive the subnet; C // 2 if not given.
+        clamp: bound of the absolute log-scale, greater than 0.
+
+    Raises:
+        ValueError: for a split outside [0, C), for nothing to compute from (split and cond_channels both 0), for a
+            clamp that is not positive, or in use for a condition of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        cond_channels: int,
+        subnet: SubnetFactory,
+        *,
+        split: int | None = None,
+        clamp: float = 1.0,
+    ) -> None:
+        super().__init__()
+        split = channels // 2 if split is None else split
+        if not 0 <= split < channels:
+            raise ValueError(f"split must be at least 0 and below the {channels} channels, got {split}")
+        if split + cond_channels == 0:
+            raise ValueError("a coupling without a condition needs a split of at least 1")
+        if not clamp > 0:
+            raise ValueError(f"clamp must be greater than 0, got {clamp}")
+        self.split = split
+        self.cond_channels = cond_channels
+        self.bend = 2 * clamp / math.pi
+        self.subnet = subnet(split + cond_channels, 2 * (channels - split))
+
+    def transform(self, x: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Transform the last channels; the first ones and the condition are the same in both directions."""
+        kept, moved = x[:, : self.split], x[:, self.split :]
+        log_scale, shift = self._scale_and_shift(kept, cond)
+        with full_precision(x):
+            log_jacobian = log_scale.sum((1, 2, 3))
+            if inverse:
+                moved = (moved - shift) * torch.exp(-log_scale)
+                log_jacobian = -log_jacobian
+            else:
+                moved = moved * torch.exp(log_scale) + shift
+            return torch.cat([kept, moved], dim=1), log_jacobian
+
+    def _scale_and_shift(self, kept: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
+        got = 0 if cond is None else cond.shape[1]
+        if got != self.cond_channels:
+            raise ValueError(f"the coupling takes a condition of {self.cond_channels} channels, got {got}")
+        driver = kept if cond is None else cond if self.split == 0 else torch.cat([kept, cond.to(kept.dtype)], dim=1)
+        raw_scale, shift = self.subnet(driver).to(kept.dtype).chunk(2, dim=1)
+        return self.bend * torch.atan(raw_scale / self.bend), shift

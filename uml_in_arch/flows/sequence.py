@@ -1,0 +1,61 @@
+"""Composition of invertible modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from uml_in_arch.flows.actnorm import ActNorm
+from uml_in_arch.flows.base import Invertible
+from uml_in_arch.flows.conv1x1 import OrthogonalConv1x1
+from uml_in_arch.flows.coupling import AffineCoupling, SubnetFactory
+
+
+class FlowSequence(Invertible):
+    """Invertible modules run one after the other, all with the same condition; the inverse runs them backwards."""
+
+    def __init__(self, modules: Iterable[Invertible]) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(modules)
+
+    def transform(self, x: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Run all modules; log-determinants add up."""
+        log_jacobian = x.new_zeros(())
+        for module in reversed(self.steps) if inverse else self.steps:
+            x, part = module.transform(x, cond, inverse=inverse)
+            log_jacobian = log_jacobian + part
+        return x, log_jacobian
+
+
+def flow_steps(
+    channels: int,
+    cond_channels: int,
+    num_steps: int,
+    subnet: SubnetFactory,
+    *,
+    clamp: float = 1.0,
+    inject: bool = False,
+) -> FlowSequence:
+    """A sequence of Glow's flow steps: ActNorm, 1x1 convolution, affine coupling.
+
+    Args:
+        channels: number of channels.
+        cond_channels: channels of the condition, 0 for none.
+        num_steps: number of steps K.
+        subnet: makes the networks of the couplings.
+        clamp: bound of the couplings' log-scales.
+        inject: puts an affine injector (a coupling with ``split=0``) after the coupling of every step, so that the
+            condition reaches all channels; needs a condition.
+
+    A single channel cannot be split, and without a condition there is nothing to couple it to: its steps are ActNorm
+    and the 1x1 convolution alone.
+    """
+    modules: list[Invertible] = []
+    for _ in range(num_steps):
+        modules += [ActNorm(channels), OrthogonalConv1x1(channels)]
+        if channels // 2 + cond_channels > 0:
+            modules.append(AffineCoupling(channels, cond_channels, subnet, clamp=clamp))
+        if inject:
+            modules.append(AffineCoupling(channels, cond_channels, subnet, split=0, clamp=clamp))
+    return FlowSequence(modules)
