@@ -107,7 +107,7 @@ def test_default_umlin_inverts_in_float32():
     net = UMLIN()
     with torch.no_grad():
         for parameter in net.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
+            parameter.add_(0.01 * torch.randn_like(parameter))
         image = torch.rand(1, 3, 96, 80)
         assert (net.reblur(net.eval().deblur(image)) - image).abs().max() < 1e-4
 

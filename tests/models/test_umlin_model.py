@@ -220,6 +220,20 @@ def test_validation_logs_a_table_and_writes_pictures(tmp_path, caplog, monkeypat
     assert cv2.imread(str(pictures[1])).shape == (300, 3 * 451, 3)
 
 
+def test_final_validation_is_not_run_twice(tmp_path):
+    model = build_model(make_options(tmp_path, UMLIN, pixel_opt={"type": "L1Loss"}))
+    step(model, pair(), 1)
+    loader = make_loader(["chelsea"])
+    model.validation(loader, 1, None, save_img=True)
+    picture = tmp_path / "chelsea" / "chelsea_1.png"
+    picture.unlink()
+    model.validation(loader, 1, None, save_img=True)
+    assert not picture.exists(), "nothing was trained in between, so nothing is restored again"
+    step(model, pair(), 2)
+    model.validation(loader, 2, None, save_img=True)
+    assert (tmp_path / "chelsea" / "chelsea_2.png").exists()
+
+
 def _train_and_validate_on_rank(rank: int, world_size: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)

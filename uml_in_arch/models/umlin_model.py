@@ -95,6 +95,8 @@ class UMLINModel(SRModel):
         self.skipped_steps = 0
         self.nonfinite_in_a_row = 0
         self.window_is_finite = True
+        self.trained_iter = 0
+        self.scored: dict[str, tuple[int, dict[str, dict[str, float]]]] = {}
         self.ema_decay = train.get("ema_decay", 0)
         if self.ema_decay > 0:
             self._build_ema()
@@ -132,6 +134,7 @@ class UMLINModel(SRModel):
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration: forward, backward and, at the end of an accumulation window, an optimiser step."""
+        self.trained_iter = current_iter
         stepping = current_iter % self.accumulate == 0
         with self._gradient_sync(stepping):
             losses, logged = self._compute_losses()
@@ -238,6 +241,10 @@ class UMLINModel(SRModel):
         """Restore all pictures of a loader, score input and result against the ground truth, log a table."""
         dataset_name = dataloader.dataset.opt["name"]
         metrics = self.opt["val"].get("metrics") or {}
+        if self.is_train and self.scored.get(dataset_name, (None,))[0] == self.trained_iter:
+            # BasicSR validates once more at the end of training, also where it has just done so
+            self._log_scores(self.scored[dataset_name][1], current_iter, dataset_name, None)
+            return
         scores = Scores(metrics, ("blurry input", "deblurred"))
         show_bar = self.opt["val"].get("pbar", False) and self.opt["rank"] == 0
         for data in tqdm(shard(dataloader), desc=dataset_name, unit="image", disable=None if show_bar else True):
@@ -251,9 +258,12 @@ class UMLINModel(SRModel):
                 self._save_pictures(images, name, dataset_name, current_iter)
             del self.lq, self.output
             self.__dict__.pop("gt", None)
-        means = scores.means(self.device) if metrics else {}
-        if means and not math.isnan(next(iter(means["deblurred"].values()))) and self.opt["rank"] == 0:
-            self._log_scores(means, current_iter, dataset_name, tb_logger)
+        means = scores.means(self.device) if metrics else None
+        if means is None:
+            return
+        if self.is_train:
+            self.scored[dataset_name] = (self.trained_iter, means)
+        self._log_scores(means, current_iter, dataset_name, tb_logger)
 
     def _save_pictures(
         self, images: dict[str, np.ndarray], name: str, dataset_name: str, current_iter: int | str
@@ -271,6 +281,8 @@ class UMLINModel(SRModel):
     def _log_scores(
         self, means: dict[str, dict[str, float]], current_iter: int | str, dataset_name: str, tb_logger: Any
     ) -> None:
+        if self.opt["rank"] != 0:
+            return
         self.metric_results = means["deblurred"]
         self._initialize_best_metric_results(dataset_name)
         for metric, value in self.metric_results.items():

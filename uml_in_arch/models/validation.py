@@ -36,8 +36,8 @@ class Scores:
             for name, opt in self.metrics.items():
                 self.sums[row][name] += calculate_metric({"img": image, "img2": truth}, opt)
 
-    def means(self, device: torch.device) -> dict[str, dict[str, float]]:
-        """Mean of every metric over the pictures of all ranks, equal on every rank."""
+    def means(self, device: torch.device) -> dict[str, dict[str, float]] | None:
+        """Mean of every metric over the pictures of all ranks, equal on every rank; None without a ground truth."""
         flat = torch.tensor(
             [self.count, *(value for row in self.sums.values() for value in row.values())],
             dtype=torch.float64,
@@ -45,6 +45,8 @@ class Scores:
         )
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(flat)
+        if not flat[0]:
+            return None
         values = iter((flat[1:] / flat[0]).tolist())
         return {row: {name: next(values) for name in sums} for row, sums in self.sums.items()}
 
@@ -61,10 +63,17 @@ def shard(loader: DataLoader) -> DataLoader:
 def table(title: str, rows: dict[str, dict[str, float]]) -> str:
     """A Markdown table, one row per kind of picture and one column per metric."""
     names = list(next(iter(rows.values())))
-    width = max(len(label) for label in (title, *rows))
-    lines = [f"| {title:<{width}} | " + " | ".join(f"{name:>8}" for name in names) + " |"]
-    lines.append(f"|:{'-' * width}-|" + "|".join("-" * (max(8, len(name)) + 1) + ":" for name in names) + "|")
-    for label, scores in rows.items():
-        cells = " | ".join(f"{scores[name]:>{max(8, len(name))}.4f}" for name in names)
-        lines.append(f"| {label:<{width}} | {cells} |")
-    return "\n".join(lines)
+    cells = [[title, *names], *([label, *(_shown(scores[name]) for name in names)] for label, scores in rows.items())]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["| " + " | ".join(_aligned(row, widths)) + " |" for row in cells]
+    rule = "|" + "|".join([f":{'-' * widths[0]}-", *(f"{'-' * width}-:" for width in widths[1:])]) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _aligned(row: list[str], widths: list[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+
+
+def _shown(value: float) -> str:
+    """Four decimals; more for a mean squared error, which would be 0.001 for every good picture."""
+    return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.6f}"
