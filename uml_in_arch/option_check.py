@@ -138,6 +138,8 @@ class _Check:
             self._val(model)
         self._datasets()
         self._networks()
+        if hasattr(model, "check_options"):
+            model.check_options({**self.options, "is_train": self.is_train})
 
     def _section(self, name: str) -> Mapping[str, Any]:
         section = self.options.get(name)

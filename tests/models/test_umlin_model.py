@@ -185,7 +185,9 @@ def test_other_networks_train_with_the_image_losses(tmp_path):
 
 
 def test_losses_that_cannot_work_are_refused(tmp_path):
-    with pytest.raises(OptionError, match="similarity_opt, sparse_opt, reblur_opt need UMLIN or UMLINPlus"):
+    with pytest.raises(
+        OptionError, match="similarity_opt, sparse_opt, reblur_opt need UMLIN or UMLINPlus, OneConvolution"
+    ):
         build_model(make_options(tmp_path, {"type": "OneConvolution"}, **HYBRID))
     with pytest.raises(OptionError, match="train: has no loss"):
         build_model(make_options(tmp_path, UMLIN))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +31,7 @@ from basicsr.archs import build_network
 from basicsr.losses import build_loss
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
-from basicsr.utils.registry import MODEL_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 
 # |z| below this counts as near zero; the latents start with standard deviation 1 (ActNorm)
 NEAR_ZERO = 1e-2
@@ -84,8 +86,21 @@ class UMLINModel(SRModel):
     TrainOptions = TrainOptions
     ValOptions = ValOptions
 
+    @classmethod
+    def check_options(cls, opt: Mapping[str, Any]) -> None:
+        """Refuse, with an `OptionError`, what no single section shows; called before anything is written."""
+        train = opt.get("train") or {}
+        latent = [f"{name}_opt" for name in LATENT_LOSSES if train.get(f"{name}_opt")]
+        image = [name for name in (*IMAGE_LOSSES, "perceptual") if train.get(f"{name}_opt")]
+        if opt["is_train"] and not latent and not image:
+            raise OptionError("train: has no loss; give at least pixel_opt")
+        arch = ARCH_REGISTRY.get(opt["network_g"]["type"])
+        if latent and not (inspect.isclass(arch) and issubclass(arch, TwoBranchFlow)):
+            raise OptionError(f"train: {', '.join(latent)} need UMLIN or UMLINPlus, {arch.__name__} has no latents")
+
     def init_training_settings(self) -> None:
         """Build the EMA copy, the losses, the optimiser and the scheduler from ``train:``."""
+        self.check_options(self.opt)
         train = self.opt["train"]
         self.net_g.train()
         self.amp = train.get("amp") == "bf16"
@@ -124,13 +139,7 @@ class UMLINModel(SRModel):
         self.cri_perceptual = (
             build_loss(train["perceptual_opt"]).to(self.device) if train.get("perceptual_opt") else None
         )
-        if not self.losses and self.cri_perceptual is None:
-            raise OptionError("train: has no loss; give at least pixel_opt")
         self.needs_latents = any(name in self.losses for name in LATENT_LOSSES)
-        net = self.get_bare_model(self.net_g)
-        if self.needs_latents and not isinstance(net, TwoBranchFlow):
-            names = ", ".join(f"{name}_opt" for name in LATENT_LOSSES if name in self.losses)
-            raise OptionError(f"{names} need UMLIN or UMLINPlus; {type(net).__name__} has no latents: remove them")
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One iteration: forward, backward and, at the end of an accumulation window, an optimiser step."""
