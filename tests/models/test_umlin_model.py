@@ -21,7 +21,7 @@ from uml_in_arch.errors import OptionError, TrainingDivergedError
 
 from basicsr.data import build_dataloader, build_dataset
 from basicsr.models import build_model
-from basicsr.utils.registry import ARCH_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
 
 UMLIN = {"type": "UMLIN", "num_levels": 2, "num_steps": 2, "hidden_channels": 8}
 PLUS = {"type": "UMLINPlus", "widths": [8, 12]}
@@ -182,6 +182,32 @@ def test_other_networks_train_with_the_image_losses(tmp_path):
         step(model, data, iteration)
     assert set(first) == {"l_pixel", "l_ssim", "skipped"}
     assert model.get_current_log()["l_pixel"] < first["l_pixel"]
+
+
+@ARCH_REGISTRY.register()
+class TwoScales(OneConvolution):
+    """Returns half and full size while it is trained, as MIMO-UNet does."""
+
+    def forward(self, blur):
+        restored = super().forward(blur)
+        return [torch.nn.functional.avg_pool2d(restored, 2), restored] if self.training else restored
+
+
+@LOSS_REGISTRY.register()
+class EveryScale(torch.nn.Module):
+    multi_scale = True
+
+    def forward(self, scales, truth):
+        assert [scale.shape[-1] for scale in scales] == [truth.shape[-1] // 2, truth.shape[-1]]
+        return sum((scale.mean() - truth.mean()).abs() for scale in scales)
+
+
+def test_networks_with_several_scales_give_them_to_the_losses_that_want_them(tmp_path):
+    losses = {"pixel_opt": {"type": "EveryScale"}, "ssim_opt": HYBRID["ssim_opt"]}
+    model = build_model(make_options(tmp_path, {"type": "TwoScales"}, **losses))
+    step(model, pair(), 1)
+    assert model.output.shape == (2, 3, 24, 24)
+    assert set(model.get_current_log()) == {"l_pixel", "l_ssim", "skipped"}
 
 
 def test_losses_that_cannot_work_are_refused(tmp_path):

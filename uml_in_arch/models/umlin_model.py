@@ -36,7 +36,7 @@ from basicsr.utils.registry import ARCH_REGISTRY, MODEL_REGISTRY
 # |z| below this counts as near zero; the latents start with standard deviation 1 (ActNorm)
 NEAR_ZERO = 1e-2
 
-IMAGE_LOSSES = ("pixel", "ssim")
+IMAGE_LOSSES = ("pixel", "ssim", "frequency")
 LATENT_LOSSES = ("similarity", "sparse", "reblur")
 
 
@@ -44,6 +44,7 @@ class TrainOptions(options.TrainOptions):
     """The keys of ``train:`` that `UMLINModel` knows beside BasicSR's."""
 
     ssim_opt: dict[str, Any] | None = None
+    frequency_opt: dict[str, Any] | None = None
     similarity_opt: dict[str, Any] | None = None
     sparse_opt: dict[str, Any] | None = None
     reblur_opt: dict[str, Any] | None = None
@@ -67,8 +68,9 @@ class UMLINModel(SRModel):
     """Trains `UMLIN` and `UMLINPlus` with the hybrid loss, and any other network with its image losses.
 
     Keys of ``train:`` beside SRModel's, all optional:
-        ssim_opt, similarity_opt, sparse_opt, reblur_opt: losses, like ``pixel_opt``; the last three need a two-branch
-            network. Each is logged on its own.
+        ssim_opt, frequency_opt, similarity_opt, sparse_opt, reblur_opt: losses, like ``pixel_opt``; the last three
+            need a two-branch network. Each is logged on its own. A network that returns a list of images, coarse to
+            fine, gives the whole list to losses with the attribute ``multi_scale`` and its last one to the others.
         grad_clip: largest norm of the gradient.
         amp: ``bf16`` runs the convolutions in bfloat16; the invertible arithmetic stays float32.
         accumulate: iterations whose gradients are averaged to one optimiser step.
@@ -168,7 +170,11 @@ class UMLINModel(SRModel):
         """All losses, and what is logged: the losses and the share of near-zero latents."""
         with self._autocast():
             output = self._forward()
-        self.output = (output.deblurred if isinstance(output, TrainingOutput) else output).float()
+        if isinstance(output, TrainingOutput):
+            self.scales = [output.deblurred.float()]
+        else:
+            self.scales = [image.float() for image in (output if isinstance(output, list) else [output])]
+        self.output = self.scales[-1]
         losses = {f"l_{name}": self._loss(name, output) for name in self.losses}
         if self.cri_perceptual is not None:
             perceptual, style = self.cri_perceptual(self.output, self.gt)
@@ -179,12 +185,12 @@ class UMLINModel(SRModel):
             logged["near_zero"] = near_zero_share(output.latents_blur.tensors())
         return losses, logged
 
-    def _forward(self) -> Tensor | TrainingOutput:
+    def _forward(self) -> Tensor | list[Tensor] | TrainingOutput:
         if self.needs_latents:
             return self.net_g(self.lq, self.gt, reblur="reblur" in self.losses)
         return self.net_g(self.lq)
 
-    def _loss(self, name: str, output: Tensor | TrainingOutput) -> Tensor:
+    def _loss(self, name: str, output: Tensor | list[Tensor] | TrainingOutput) -> Tensor:
         loss = self.losses[name]
         if name == "similarity":
             return loss(output.latents_blur, output.latents_sharp)
@@ -192,7 +198,7 @@ class UMLINModel(SRModel):
             return loss(output.latents_blur) + loss(output.latents_sharp)
         if name == "reblur":
             return loss(output.reblurred, self.lq)
-        return loss(self.output, self.gt)
+        return loss(self.scales if getattr(loss, "multi_scale", False) else self.output, self.gt)
 
     def _step(self, current_iter: int) -> None:
         """Clip and step, unless something in the window was not finite on any rank."""
