@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -26,15 +25,15 @@ Result = TypeVar("Result")
 class WorkerPool:
     """A pool of ``workers`` processes (default: one per core that this process may use).
 
-    Make it before locks are taken and progress bars started, since the workers are copies of this process.
+    They are new processes that import the running script again.
     """
 
     def __init__(self, workers: int | None = None):
         self.workers = workers or usable_cores()
-        # forked workers need not import anything again, which takes seconds where torch is involved
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        # not forked: a copy of a process with threads (OpenCV, torch, tqdm) may wait for ever for a lock of theirs
+        context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (os.getpid(),))
-        self._pool.submit(int).result()  # starts all of them, before there are files and threads to inherit
+        self._pool.submit(int).result()  # so that the first task does not wait for the imports
 
     def __enter__(self) -> WorkerPool:
         return self
