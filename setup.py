@@ -23,7 +23,7 @@ setup(
     packages=[*find_packages(include=["uml_in_arch", "uml_in_arch.*"]), "uml_in_arch.options"],
     # plug_in copies the option files, so a wheel must carry them too
     package_dir={"uml_in_arch.options": "options"},
-    package_data={"uml_in_arch.options": ["*.yml"]},
+    package_data={"uml_in_arch.options": ["*.yml"], "uml_in_arch.compare": ["template/*"]},
     install_requires=[
         "basicsr==1.4.2",
         "torch>=2.4",
@@ -38,5 +38,9 @@ setup(
         "pydantic>=2",
         "tqdm",
     ],
-    extras_require={"test": ["pytest", "ruff", "h5py", "PyWavelets"]},
+    extras_require={
+        "peers": ["spandrel", "spandrel_extra_arches", "timm"],
+        "scores": ["pyiqa"],
+        "test": ["pytest", "ruff", "h5py", "PyWavelets"],
+    },
 )

@@ -142,10 +142,10 @@ class TestCheckpoints:
 
     def test_other_container(self, tmp_path: Path) -> None:
         net = nn.Conv2d(3, 3, 3)
-        torch.save({"state_dict": net.state_dict()}, tmp_path / "net.pth")
-        with pytest.raises(CheckpointError, match="starts with: state_dict; set path.param_key_g"):
+        torch.save({"generator": net.state_dict()}, tmp_path / "net.pth")
+        with pytest.raises(CheckpointError, match="starts with: generator; set path.param_key_g"):
             model(tmp_path).load_network(net, str(tmp_path / "net.pth"))
-        model(tmp_path / "again").load_network(net, str(tmp_path / "net.pth"), param_key="state_dict")
+        model(tmp_path / "again").load_network(net, str(tmp_path / "net.pth"), param_key="generator")
 
     def test_full_disk_keeps_the_old_checkpoint(self, tmp_path: Path, run: Run) -> None:
         subject = model(tmp_path)

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from uml_in_arch.errors import CheckpointError
 
+# where BasicSR, MPRNet and MIMO-UNet keep the weights in their published files
+_WEIGHT_KEYS = ("params", "params_ema", "state_dict", "model")
+
 
 def read(path: str | Path, device: str | torch.device = "cpu") -> Any:
     """Load a file that `torch.save` wrote: tensors and plain data only, never other Python objects.
@@ -33,15 +36,19 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> Any:
 
 
 def weights_of(content: Any, param_key: str | None, path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint's content, as BasicSR chooses it: ``params`` stands in for another missing key.
+    """The state dict in a checkpoint's content.
+
+    It is the one under ``param_key``; if there is none, the one under a key that publishers use, ``params`` first, as
+    in BasicSR; or the content itself. The prefix ``module.`` of a network that was saved in its wrapper is removed.
 
     Raises:
-        CheckpointError: There is no state dict under ``param_key``.
+        CheckpointError: There is no state dict.
     """
-    weights = content
-    if param_key is not None and isinstance(content, Mapping):
-        weights = content.get(param_key, content.get("params"))
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+    candidates = [content]
+    if isinstance(content, Mapping):
+        candidates = [content[key] for key in (param_key, *_WEIGHT_KEYS) if key in content] + candidates
+    weights = next(filter(_is_state_dict, candidates), None)
+    if weights is None:
         found = ", ".join(map(str, list(content)[:4])) if isinstance(content, Mapping) else type(content).__name__
         raise CheckpointError(
             f"{path}: no weights under {param_key!r}, the file starts with: {found}; set path.param_key_g to the key "
@@ -50,12 +57,19 @@ def weights_of(content: Any, param_key: str | None, path: str | Path) -> dict[st
     return {name.removeprefix("module."): value for name, value in weights.items()}
 
 
+def _is_state_dict(candidate: Any) -> bool:
+    return isinstance(candidate, Mapping) and all(isinstance(value, Tensor) for value in candidate.values())
+
+
 def refuse_mismatch(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> None:
     """Compare a checkpoint's keys and shapes with a network's; if not ``strict``, at least one key must fit.
+
+    A network that was published in several layouts has a method ``fit_weights``, see `DeblurGAN`; it is called first.
 
     Raises:
         CheckpointError: They differ.
     """
+    weights = net.fit_weights(weights) if hasattr(net, "fit_weights") else weights
     own = net.state_dict()
     missing = [key for key in own if key not in weights]
     unexpected = [key for key in weights if key not in own]

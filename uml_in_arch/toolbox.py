@@ -492,15 +492,22 @@ def _written_whole(opt: dict[str, Any], key: str, expected: int) -> Iterator[Non
             opt["path"][key] = folder
 
 
-# another network's checkpoint ends in hundreds of lines of keys and a traceback; a file may hold any Python object
+# another network's checkpoint ends in hundreds of lines of keys and a traceback; a file may hold any Python object; and
+# published files keep their weights under other keys
 def _wrap_load_network(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def load_network(
         self: Any, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
     ) -> None:
+        from basicsr.utils import get_root_logger
+
         weights = checkpoints.weights_of(checkpoints.read(load_path), param_key, load_path)
-        checkpoints.refuse_mismatch(self.get_bare_model(net), weights, load_path, strict)
-        original(self, net, load_path, strict, param_key)
+        bare = self.get_bare_model(net)
+        checkpoints.refuse_mismatch(bare, weights, load_path, strict)
+        get_root_logger().info(f"Loading {type(bare).__name__} from {load_path}")
+        if not strict:  # sets what does not fit aside, and says so
+            self._print_different_keys_loading(bare, weights, strict)
+        bare.load_state_dict(weights, strict=strict)
 
     return load_network
 
