@@ -1,0 +1,128 @@
+"""Restores and scores all pictures of a comparison with one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
+from uml_in_arch import __version__, checkpoints
+from uml_in_arch.compare import cache
+from uml_in_arch.compare.options import Comparison, EntryOptions, RestoreOptions
+from uml_in_arch.compare.results import Scored
+from uml_in_arch.compare.scoring import Scorer
+from uml_in_arch.errors import CheckpointError, OptionError
+from uml_in_arch.models.tiling import restore
+
+from basicsr.archs import build_network
+from basicsr.data import build_dataset
+from basicsr.utils import tensor2img
+
+Restorer = Callable[[Tensor], Tensor]
+
+
+def build(entry: EntryOptions, device: torch.device) -> nn.Module:
+    """The network of an entry in eval mode, without its checkpoint.
+
+    Raises:
+        UserError: It cannot be built.
+    """
+    return build_network(entry.network_g.model_dump()).to(device).eval()
+
+
+def load_weights(net: nn.Module, entry: EntryOptions) -> None:
+    """Put an entry's checkpoint into its network.
+
+    Raises:
+        CheckpointError: It is missing, broken or another network's.
+    """
+    path = entry.path
+    file = Path(path.pretrain_network_g).expanduser()
+    weights = checkpoints.weights_of(checkpoints.read(file), path.param_key_g, file)
+    checkpoints.refuse_mismatch(net, weights, file, path.strict_load_g)
+    if not path.strict_load_g:
+        own = net.state_dict()
+        weights = {key: value for key, value in weights.items() if key in own and own[key].shape == value.shape}
+    net.load_state_dict(weights, strict=path.strict_load_g)
+
+
+def restorer(net: nn.Module, options: RestoreOptions) -> Restorer:
+    """The network with its padding or tiles."""
+
+    def run(image: Tensor) -> Tensor:
+        return restore(net, image, tile=options.tile, overlap=options.tile_overlap, multiple=options.pad_multiple)
+
+    return run
+
+
+def cached_folder(comparison: Comparison, entry: EntryOptions) -> Path:
+    """Where an entry's restored pictures are kept: another checkpoint or option has another folder."""
+    weights = cache.file_digest(entry.path.pretrain_network_g)
+    key = cache.digest(
+        entry.network_g.model_dump(), entry.path.param_key_g, weights, entry.val.model_dump(), __version__
+    )
+    return comparison.folder / "restored" / f"{cache.file_name(entry.network_g.type)}_{key}"
+
+
+def evaluate(
+    comparison: Comparison, run: Restorer | None, folder: Path, device: torch.device, note: Callable[[str], None]
+) -> Iterator[Scored]:
+    """Restore and score every picture; what is in ``folder`` already is not done again.
+
+    Args:
+        comparison: its data sets and metrics.
+        run: maps (1, 3, H, W) in [0, 1] to the same; None scores the blurry input itself.
+        folder: for the restored pictures and their scores.
+        device: where to restore.
+        note: told what the reader of the scores must know.
+
+    Raises:
+        UserError: A picture cannot be read, or the network's output is no picture of the same size.
+    """
+    for name, options in comparison.datasets.items():
+        dataset = build_dataset(options.section(name))
+        scorer = Scorer(comparison, name, device)
+        for index in range(min(len(dataset), options.limit or len(dataset))):
+            item = dataset[index]
+            picture = picture_name(item["lq_path"], dataset.opt)
+            blurry = tensor2img(item["lq"])
+            truth = tensor2img(item["gt"]) if "gt" in item else None
+            stem = folder / cache.file_name(name) / f"{cache.file_name(picture)}_{cache.digest(blurry)}"
+            file = None if run is None else stem.with_name(f"{stem.name}.png")
+            restored = blurry if file is None else cache.read_png(file)
+            known = cache.read_json(stem.with_name(f"{stem.name}.json")) or {} if restored is not None else {}
+            if restored is None:
+                restored = _restored(run, item["lq"], device, picture)
+                cache.write_png(file, restored)
+            scores = scorer(restored, truth, known)
+            if scores != known:
+                cache.write_json(stem.with_name(f"{stem.name}.json"), scores)
+            yield Scored(name, picture, {key: value for key, (_, value) in scores.items()}, file and str(file))
+        for text in scorer.notes:
+            note(text)
+
+
+def picture_name(path: str, dataset: dict[str, Any]) -> str:
+    """What a picture is called: its LMDB key, or its path in the data set's folder without the suffix."""
+    root = dataset.get("dataroot_lq")
+    inside = Path(path).relative_to(root) if root and Path(path).is_relative_to(root) else Path(path)
+    return inside.with_suffix("").as_posix()
+
+
+def _restored(run: Restorer, blurry: Tensor, device: torch.device, picture: str) -> np.ndarray:
+    image = blurry[None].to(device)
+    with torch.no_grad():
+        output = run(image)
+    if not isinstance(output, Tensor) or output.shape != image.shape:
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise OptionError(
+            f"{picture}: the network returned {found} for {tuple(image.shape)}; deblurring keeps the size (upscale: 1?)"
+        )
+    if not torch.isfinite(output).all():
+        raise CheckpointError(f"{picture}: the network returned numbers that are not finite; use another checkpoint")
+    return tensor2img(output)
