@@ -20,10 +20,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=[*find_packages(include=["uml_in_arch", "uml_in_arch.*"]), "uml_in_arch.options"],
+    packages=[*find_packages(include=["uml_in_arch", "uml_in_arch.*"]), "uml_in_arch.option_files"],
     # plug_in copies the option files, so a wheel must carry them too
-    package_dir={"uml_in_arch.options": "options"},
-    package_data={"uml_in_arch.options": ["*.yml"], "uml_in_arch.compare": ["template/*"]},
+    package_dir={"uml_in_arch.option_files": "options"},
+    package_data={"uml_in_arch.option_files": ["*.yml"], "uml_in_arch.compare": ["template/*"]},
     install_requires=[
         "basicsr==1.4.2",
         "torch>=2.4",

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from uml_in_arch.cli import run
-from uml_in_arch.data import SyntheticBlurDataset
 from uml_in_arch.data.blur import MAX_SPATIAL_TAPS, MotionBlur, correlate_fft, correlate_spatial
+from uml_in_arch.data.registered import SyntheticBlurDataset
 from uml_in_arch.data.seeding import rng_for
 
 PICTURES = ((128, 128), (256, 256), (720, 1280))

@@ -95,6 +95,24 @@ class TestLoad:
             "opt": {"type": "Adam", "lr": 1, "eps": 3},
         }
 
+    def test_several_bases_merge_from_left_to_right(self, tmp_path: Path) -> None:
+        (tmp_path / "root.yml").write_text("name: root\ntrain: {lr: 1, pixel: {w: 1}, ssim: {w: 2}, sparse: {w: 3}}")
+        (tmp_path / "whole.yml").write_text("base: root.yml\nname: whole\ntrain: {lr: 2}")
+        (tmp_path / "part.yml").write_text("train: {ssim: ~, pixel: {w: 5}}")
+        (tmp_path / "last.yml").write_text("base: part.yml\ntrain: {sparse: ~}")
+        (tmp_path / "leaf.yml").write_text("base: [whole.yml, last.yml]\nname: leaf\ntrain: {pixel: {r: mean}}")
+        assert options.load(tmp_path / "leaf.yml") == {
+            "name": "leaf",
+            "train": {"lr": 2, "pixel": {"w": 5, "r": "mean"}},
+        }
+
+    @pytest.mark.parametrize("base", ["3", "~", "[root.yml, 3]", "{a: root.yml}"])
+    def test_base_that_names_no_files(self, tmp_path: Path, base: str) -> None:
+        (tmp_path / "root.yml").write_text("name: root")
+        (tmp_path / "leaf.yml").write_text(f"base: {base}")
+        with pytest.raises(OptionError, match=r"leaf\.yml: base: found .*a list of names is expected"):
+            options.load(tmp_path / "leaf.yml")
+
     def test_circular_base(self, tmp_path: Path) -> None:
         (tmp_path / "a.yml").write_text("base: b.yml")
         (tmp_path / "b.yml").write_text("base: a.yml")

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from uml_in_arch import checkpoints, data_check
+from uml_in_arch.data.basicsr_options import SCHEMAS
 from uml_in_arch.errors import CheckpointError, OptionError, UserError
 from uml_in_arch.options import (
     LoggerOptions,
@@ -164,9 +165,10 @@ class _Check:
     def _known_top_level_keys(self, model: type) -> None:
         if _schema(model, "TrainOptions") is None:
             return
+        known = (*_TOP_LEVEL, *getattr(model, "FURTHER_NETWORKS", ()))
         for key in self.options:
-            if key not in _TOP_LEVEL:
-                raise OptionError(f"{key}: unknown key{did_you_mean(key, _TOP_LEVEL)}")
+            if key not in known:
+                raise OptionError(f"{key}: unknown key{did_you_mean(key, known)}")
 
     def _path(self) -> None:
         known = ("pretrain_network_g", "strict_load_g", "param_key_g", "resume_state", "ignore_resume_networks")
@@ -258,8 +260,6 @@ class _Check:
             self._dataset(options, phase, where)
 
     def _dataset(self, options: Mapping[str, Any], phase: str, where: Where) -> None:
-        from uml_in_arch.data.basicsr_options import SCHEMAS  # noqa: PLC0415 (importing uml_in_arch.data needs BasicSR)
-
         kind = self._registered("dataset", options.get("type"), (*where, "type"))
         full = {**options, "phase": phase, **({"scale": self.options["scale"]} if "scale" in self.options else {})}
         schema = getattr(kind, "Options", None) or SCHEMAS.get(kind.__name__)

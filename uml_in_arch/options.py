@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,7 +46,8 @@ for _side in (Loader, Dumper):
 def load(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """Read an option file.
 
-    A file may say ``base: other.yml`` (relative to itself): its own keys are merged over that file's, see `merge`.
+    A file may say ``base: other.yml`` (relative to itself): its own keys are merged over that file's, see `merge`. With
+    ``base: [whole.yml, part.yml]`` each file is merged over those before it; parts hold what several files share.
 
     Args:
         path: The YAML file.
@@ -54,7 +56,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     Raises:
         OptionError: The file is missing or is not plain YAML, a base is circular, or an override does not fit.
     """
-    options = _read_with_bases(Path(path), ())
+    options = reduce(merge, _layers(Path(path), ()))
     for override in overrides:
         _apply(options, override)
     return options
@@ -89,23 +91,25 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown word: the most similar known one, or all of them if few."""
     names = {name.lower(): name for name in sorted(map(str, known))}
     word = str(word).lower()
-    close = get_close_matches(word, names, n=1) or [name for name in names if word in name][:1]
+    close = get_close_matches(word, names, n=1) or sorted((name for name in names if word in name), key=len)
     if close:
         return f"; did you mean {names[close[0]]!r}?"
     return f"; known: {', '.join(names.values())}" if 0 < len(names) <= 20 else ""
 
 
-def _read_with_bases(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _layers(path: Path, above: tuple[Path, ...]) -> Iterator[dict[str, Any]]:
+    """The contents of a file and of its bases, each after what it is merged over."""
     here = path.expanduser().resolve()
     if here in above:
         raise OptionError(f"{above[-1]}: 'base: {path.name}' leads back to itself; remove one of the 'base' lines")
     own = _read(path)
-    if "base" not in own:
-        return own
-    base = own.pop("base")
-    if not isinstance(base, str):
-        raise OptionError(f"{path}: base: found {base!r}, the name of one option file is expected")
-    return merge(_read_with_bases(path.parent / base, (*above, here)), own)
+    bases = own.pop("base", [])
+    names = [bases] if isinstance(bases, str) else bases
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise OptionError(f"{path}: base: found {bases!r}, the name of an option file or a list of names is expected")
+    for name in names:
+        yield from _layers(path.parent / name, (*above, here))
+    yield own
 
 
 def _read(path: Path) -> dict[str, Any]:

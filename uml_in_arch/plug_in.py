@@ -25,7 +25,9 @@ _MARK = "# written by uml_in_arch.plug_in, sha256 "
 # metrics, and BasicSR 1.3 does not scan losses: models, the last, imports those too.
 _MODULES = {
     "basicsr/archs/uml_in_arch.py": "from uml_in_arch import archs",
-    "basicsr/data/uml_in_dataset.py": "from uml_in_arch import data, toolbox\n\n    toolbox.mend_data()",
+    "basicsr/data/uml_in_dataset.py": (
+        "from uml_in_arch import toolbox\n    from uml_in_arch.data import registered\n\n    toolbox.mend_data()"
+    ),
     "basicsr/losses/uml_in_loss.py": "from uml_in_arch import losses",
     "basicsr/models/uml_in_model.py": (
         "from uml_in_arch import losses, metrics, models, toolbox\n\n    toolbox.mend_models()"
@@ -109,10 +111,8 @@ def option_files() -> dict[str, str]:
     """Name to text of the option files that come with uml_in_arch."""
     package = files("uml_in_arch")
     # in a wheel they lie inside the package, in a checkout of ours beside it
-    folders = [package / "options", Path(str(package)).parent / "options"]
-    folder = next((folder for folder in folders if folder.is_dir()), None)
-    if folder is None:
-        return {}
+    folders = [package / "option_files", Path(str(package)).parent / "options"]
+    folder = next(folder for folder in folders if folder.is_dir())
     found = sorted(folder.iterdir(), key=lambda file: file.name)
     return {file.name: file.read_text(encoding="utf-8") for file in found if file.name.endswith(".yml")}
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 # importing them registers what they hold, and mends BasicSR, which therefore comes last
 import uml_in_arch.archs
-import uml_in_arch.data
+import uml_in_arch.data.registered
 import uml_in_arch.losses
 import uml_in_arch.metrics
 import uml_in_arch.models

@@ -12,7 +12,7 @@ import torch
 from skimage import data
 from torch.utils.data import DataLoader
 
-import uml_in_arch.data  # noqa: F401  (registers)
+import uml_in_arch.data.registered  # noqa: F401  (registers)
 from uml_in_arch.cli import one_line
 from uml_in_arch.data.blur import MotionBlur
 from uml_in_arch.data.photographs import PHOTOGRAPHS, load_photograph

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-import uml_in_arch.data
+import uml_in_arch.data.registered
 import uml_in_arch.losses
 import uml_in_arch.metrics
 import uml_in_arch.models  # noqa: F401  (registered by being imported)

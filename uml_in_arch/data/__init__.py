@@ -1,5 +1,5 @@
-"""Data sets, registered in BasicSR's DATASET_REGISTRY by being imported here."""
+"""Motion blur, pictures and data sets.
 
-from uml_in_arch.data.synthetic_blur_dataset import SyntheticBlurDataset
-
-__all__ = ["SyntheticBlurDataset"]
+Importing this package imports neither torch nor BasicSR, so that preparing data starts at once; `registered` has what
+BasicSR must know.
+"""

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from torch import Tensor, nn
+from torch import Tensor
 
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
-from uml_in_arch.errors import OptionError
 from uml_in_arch.flows import Latents
+from uml_in_arch.losses.reduction import LevelLoss, Reduction
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
-Reduction = Literal["none", "mean", "sum"]
-
-
-class _LatentLoss(nn.Module):
-    """Absolute values of latents, reduced per level and summed over the levels and the base.
-
-    Args:
-        loss_weight: factor of the loss.
-        reduction: ``mean`` takes the mean of each level, so that coarse levels with few numbers count as much as fine
-            ones; ``sum`` adds up all numbers; ``none`` gives one number per sample (N,), the sum over levels of its
-            level means.
-
-    Raises:
-        OptionError: for another reduction.
-    """
-
-    def __init__(self, loss_weight: float = 1.0, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        if reduction not in ("none", "mean", "sum"):
-            raise OptionError(f"reduction is none, mean or sum, got {reduction!r}")
-        self.loss_weight = loss_weight
-        self.reduction = reduction
-
-    def _reduce(self, magnitudes: list[Tensor]) -> Tensor:
-        per_sample = [m.flatten(1).sum(1) if self.reduction == "sum" else m.flatten(1).mean(1) for m in magnitudes]
-        total = sum(per_sample[1:], start=per_sample[0])
-        reduced = {"none": total, "mean": total.mean(), "sum": total.sum()}[self.reduction]
-        return self.loss_weight * reduced
-
 
 @LOSS_REGISTRY.register()
-class LatentSimilarityLoss(_LatentLoss):
+class LatentSimilarityLoss(LevelLoss):
     """``sum_l |z_blur,l - z_sharp,l|``: the latents of a blurry and a sharp image should be the same.
 
     PAPER.md: "the weights of the invertible modules are tuned by a similarity loss between blur and sharp variable
@@ -62,11 +31,11 @@ class LatentSimilarityLoss(_LatentLoss):
     def forward(self, latents_blur: Latents, latents_sharp: Latents) -> Tensor:
         """Compare the latents of a pair, level by level."""
         targets = [z.detach() if self.stop_gradient else z for z in latents_sharp.tensors()]
-        return self._reduce([(z - target).abs() for z, target in zip(latents_blur.tensors(), targets, strict=True)])
+        return self.reduce([(z - target).abs() for z, target in zip(latents_blur.tensors(), targets, strict=True)])
 
 
 @LOSS_REGISTRY.register()
-class SparseLatentLoss(_LatentLoss):
+class SparseLatentLoss(LevelLoss):
     """L1 norm of the latents, the paper's regulariser for sparse salient representations.
 
     Args:
@@ -75,4 +44,4 @@ class SparseLatentLoss(_LatentLoss):
 
     def forward(self, latents: Latents) -> Tensor:
         """Sum of the levels' absolute values."""
-        return self._reduce([z.abs() for z in latents.tensors()])
+        return self.reduce([z.abs() for z in latents.tensors()])

@@ -25,7 +25,7 @@ from uml_in_arch import options
 from uml_in_arch.archs.two_branch import TrainingOutput, TwoBranchFlow
 from uml_in_arch.errors import OptionError, TrainingDivergedError
 from uml_in_arch.models.tiling import restore
-from uml_in_arch.models.validation import Scores, shard, table
+from uml_in_arch.models.validation import Scores, shard, shown, table
 
 from basicsr.archs import build_network
 from basicsr.losses import build_loss
@@ -305,7 +305,7 @@ class UMLINModel(SRModel):
         best = self.best_metric_results[dataset_name]
         lines = [f"Validation at {current_iter}", table(dataset_name, means)]
         if self.is_train:
-            lines.append("Best: " + ", ".join(f"{m} {best[m]['val']:.4f} @ {best[m]['iter']}" for m in best))
+            lines.append("Best: " + ", ".join(f"{m} {shown(best[m]['val'])} @ {best[m]['iter']}" for m in best))
         get_root_logger().info("\n".join(lines))
         if tb_logger:
             for metric, value in self.metric_results.items():

@@ -63,7 +63,7 @@ def shard(loader: DataLoader) -> DataLoader:
 def table(title: str, rows: dict[str, dict[str, float]]) -> str:
     """A Markdown table, one row per kind of picture and one column per metric."""
     names = list(next(iter(rows.values())))
-    cells = [[title, *names], *([label, *(_shown(scores[name]) for name in names)] for label, scores in rows.items())]
+    cells = [[title, *names], *([label, *(shown(scores[name]) for name in names)] for label, scores in rows.items())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(_aligned(row, widths)) + " |" for row in cells]
     rule = "|" + "|".join([f":{'-' * widths[0]}-", *(f"{'-' * width}-:" for width in widths[1:])]) + "|"
@@ -74,6 +74,6 @@ def _aligned(row: list[str], widths: list[int]) -> list[str]:
     return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
 
 
-def _shown(value: float) -> str:
+def shown(value: float) -> str:
     """Four decimals; more for a mean squared error, which would be 0.001 for every good picture."""
     return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.6f}"
