@@ -88,9 +88,9 @@ def waves(height: int, width: int) -> Tensor:
     [
         (lambda: archs.MIMOUNet(2), (64, 96), [0.46947, 0.36016, 0.86286, 0.37469, 0.56107]),
         (lambda: archs.DeblurGAN(2, convs_per_block=1), (64, 96), [0.49172, 0.35064, 0.88308, 0.07613, 0.51240]),
-        (lambda: archs.DeblurGAN(2), (64, 96), [0.50043, 0.35080, 0.94861, 0.81338, 0.44692]),
-        (lambda: archs.DeblurGANv2("mobilenet"), (64, 96), [0.51251, 0.35190, 0.94244, 0.50427, 0.48689]),
-        (lambda: archs.DeblurGANv2("inception"), (100, 130), [0.51242, 0.35159, 0.94045, 0.53225, 0.49591]),
+        (lambda: archs.DeblurGAN(2), (64, 96), [0.50043, 0.35080, 0.94861, 0.81337, 0.44692]),
+        (lambda: archs.DeblurGANv2("mobilenet"), (64, 96), [0.51247, 0.35189, 0.94387, 0.50392, 0.48917]),
+        (lambda: archs.DeblurGANv2("inception"), (100, 130), [0.51242, 0.35159, 0.94045, 0.53226, 0.49582]),
     ],
     ids=["MIMOUNet", "DeblurGAN, 1 convolution", "DeblurGAN", "DeblurGANv2 mobilenet", "DeblurGANv2 inception"],
 )
@@ -98,9 +98,10 @@ def waves(height: int, width: int) -> Tensor:
 def test_equals_the_authors_code(make: Make, size: tuple[int, int], expected: list[float]) -> None:
     if size == (100, 130):
         pytest.importorskip("timm")
-    result = fill(make()).eval()(waves(*size)).double()
+    # float64: norms over the few pixels of coarse features blow float32's rounding up, differently on each machine
+    result = fill(make()).double().eval()(waves(*size).double())
     found = [result.mean(), result.std(), result[0, 0, 10, 20], result[0, 1, 30, 5], result[0, 2, 40, 60]]
-    assert [float(value) for value in found] == pytest.approx(expected, abs=1e-4)
+    assert [float(value) for value in found] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", [*OURS, *PEERS])
