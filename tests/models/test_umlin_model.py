@@ -17,6 +17,7 @@ import uml_in_arch.data.registered
 import uml_in_arch.losses
 import uml_in_arch.metrics
 import uml_in_arch.models  # noqa: F401  (registered by being imported)
+from uml_in_arch.data.photographs import load_photograph
 from uml_in_arch.errors import OptionError, TrainingDivergedError
 
 from basicsr.data import build_dataloader, build_dataset
@@ -246,6 +247,21 @@ def test_validation_logs_a_table_and_writes_pictures(tmp_path, caplog, monkeypat
     pictures = sorted(tmp_path.rglob("*.png"))
     assert [picture.name for picture in pictures] == ["chelsea_7.png", "chelsea_7_comparison.png"]
     assert cv2.imread(str(pictures[1])).shape == (300, 3 * 451, 3)
+
+
+def test_pictures_without_a_ground_truth_get_a_no_reference_score(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("basicsr"), "propagate", True)
+    (tmp_path / "real").mkdir()
+    cv2.imwrite(str(tmp_path / "real" / "cat.png"), load_photograph("chelsea")[..., ::-1])
+    dataset = {"name": "real", "type": "SingleImageDataset", "phase": "test", "dataroot_lq": str(tmp_path / "real")}
+    dataset["io_backend"] = {"type": "disk"}
+    options = make_options(tmp_path, UMLIN, pixel_opt={"type": "L1Loss"})
+    options["val"]["metrics"] = {"niqe": {"type": "calculate_niqe", "crop_border": 0, "better": "lower"}}
+    with caplog.at_level(logging.INFO):
+        build_model(options).validation(build_dataloader(build_dataset(dataset), dataset), 1, None, save_img=True)
+    blurry, deblurred = (float(line.split("|")[2]) for line in caplog.text.splitlines()[-3:-1])
+    assert blurry == deblurred > 0, "an untrained network is the identity"
+    assert (tmp_path / "cat" / "cat_1.png").exists()
 
 
 def test_final_validation_is_not_run_twice(tmp_path):

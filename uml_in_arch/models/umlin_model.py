@@ -253,7 +253,7 @@ class UMLINModel(SRModel):
     def nondist_validation(
         self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
     ) -> None:
-        """Restore all pictures of a loader, score input and result against the ground truth, log a table."""
+        """Restore all pictures of a loader, score input and result, log a table."""
         dataset_name = dataloader.dataset.opt["name"]
         metrics = self.opt["val"].get("metrics") or {}
         if self.is_train and self.scored.get(dataset_name, (None,))[0] == self.trained_iter:
@@ -267,8 +267,8 @@ class UMLINModel(SRModel):
             self.test()
             name = Path(data["lq_path"][0]).stem
             images = {row: tensor2img([batch]) for row, batch in self.get_current_visuals().items()}
-            if "gt" in images and metrics:
-                scores.add({"blurry input": images["lq"], "deblurred": images["result"]}, images["gt"])
+            if metrics:
+                scores.add({"blurry input": images["lq"], "deblurred": images["result"]}, images.get("gt"))
             if save_img:
                 self._save_pictures(images, name, dataset_name, current_iter)
             del self.lq, self.output

@@ -29,15 +29,16 @@ class Scores:
         self.sums = {row: dict.fromkeys(metrics, 0.0) for row in rows}
         self.count = 0
 
-    def add(self, images: dict[str, np.ndarray], truth: np.ndarray) -> None:
-        """Score the pictures of one pair: uint8 BGR (H, W, 3) or grey (H, W)."""
+    def add(self, images: dict[str, np.ndarray], truth: np.ndarray | None) -> None:
+        """Score the pictures of one pair, uint8 BGR (H, W, 3) or grey (H, W); without a truth, no-reference metrics."""
         self.count += 1
+        reference = {} if truth is None else {"img2": truth}
         for row, image in images.items():
             for name, opt in self.metrics.items():
-                self.sums[row][name] += calculate_metric({"img": image, "img2": truth}, opt)
+                self.sums[row][name] += calculate_metric({"img": image, **reference}, opt)
 
     def means(self, device: torch.device) -> dict[str, dict[str, float]] | None:
-        """Mean of every metric over the pictures of all ranks, equal on every rank; None without a ground truth."""
+        """Mean of every metric over the pictures of all ranks, equal on every rank; None without pictures."""
         flat = torch.tensor(
             [self.count, *(value for row in self.sums.values() for value in row.values())],
             dtype=torch.float64,
