@@ -140,6 +140,7 @@ def _mend_parse_options() -> None:
             option_check.check(opt, is_train, command.opt, world_size)
             if not is_train and not opt["path"].get("pretrain_network_g"):
                 _warn("path.pretrain_network_g is not set: this tests an untrained network")
+            _leave_cores_to_loaders(opt, world_size)
             _resolved[command.opt] = opt
             with _as_file_content(basicsr_options, opt), _command_line(rest):
                 return original(root_path, is_train)
@@ -147,6 +148,17 @@ def _mend_parse_options() -> None:
         return parse_options
 
     _replace(basicsr_options, "parse_options", wrap)
+
+
+# torch computes on every core; on a CPU its threads then wait for the one that shares a core with a loader process
+# (the demo on two cores: 0.31 s an iteration with two threads, 0.17 with one)
+def _leave_cores_to_loaders(opt: dict[str, Any], world_size: int) -> None:
+    on_gpu = torch.cuda.is_available() and opt["num_gpu"] != 0
+    if on_gpu or "OMP_NUM_THREADS" in os.environ:
+        return
+    loaders = opt["datasets"].get("train", {}).get("num_worker_per_gpu", 0)
+    cores = len(os.sched_getaffinity(0)) // world_size
+    torch.set_num_threads(max(1, cores - loaders))
 
 
 def _split_command_line() -> tuple[argparse.Namespace, list[str]]:
