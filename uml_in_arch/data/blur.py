@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,6 +13,7 @@ import scipy.fft
 from pydantic import ConfigDict
 
 from uml_in_arch.data.kernels import centre_kernel, load_kernels
+from uml_in_arch.data.light import TO_LIGHT, light_to_levels, picture_to_light, round_to_picture
 from uml_in_arch.data.trajectory import trajectory_kernel
 from uml_in_arch.errors import DataError, OptionError
 
@@ -111,15 +112,12 @@ class MotionBlur:
         """Blur ``image`` (uint8, (H, W, C)) with ``kernel``, saturate, add noise, and round to 8 bits."""
         if image.dtype != np.uint8 or image.ndim != 3:
             raise DataError(f"Cannot blur an array of {image.dtype} and shape {image.shape}: give uint8, (H, W, C)")
-        light = TO_LIGHT[self.space]()[image]
-        hidden_light = rng.uniform(*self.saturation)
-        if hidden_light:
-            light[image == 255] += hidden_light
-        levels = 255 * FROM_LIGHT[self.space](correlate(light, kernel, self.boundary).clip(0, 1))
+        light = picture_to_light(image, self.space, rng.uniform(*self.saturation))
+        levels = light_to_levels(correlate(light, kernel, self.boundary), self.space)
         noise_std = rng.uniform(*self.noise)
         if noise_std:
             levels += noise_std * rng.standard_normal(levels.shape, dtype=np.float32)
-        return np.rint(levels).clip(0, 255).astype(np.uint8)
+        return round_to_picture(levels)
 
 
 def correlate(image: np.ndarray, kernel: np.ndarray, boundary: Literal["reflect", "replicate"]) -> np.ndarray:
@@ -163,23 +161,3 @@ def correlate_fft(padded: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     spectrum *= scipy.fft.rfft2(kernel, lengths).conj()
     height, width = (size - side + 1 for size, side in zip(sides, kernel.shape, strict=True))
     return scipy.fft.irfft2(spectrum, lengths)[:, :height, :width].transpose(1, 2, 0)
-
-
-@lru_cache
-def _gamma_table() -> np.ndarray:
-    return np.linspace(0, 1, 256, dtype=np.float32)
-
-
-@lru_cache
-def _srgb_table() -> np.ndarray:
-    """Light of each 8-bit sRGB value (IEC 61966-2-1)."""
-    values = np.linspace(0, 1, 256)
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _encode_srgb(light: np.ndarray) -> np.ndarray:
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * cv2.pow(light, 1 / 2.4).reshape(light.shape) - 0.055)
-
-
-TO_LIGHT = {"gamma": _gamma_table, "linear": _srgb_table}
-FROM_LIGHT = {"gamma": lambda light: light, "linear": _encode_srgb}

@@ -13,8 +13,10 @@ from torch.utils.data import Dataset
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR)
 from uml_in_arch.data.blur import MotionBlur
 from uml_in_arch.data.dataset_options import DatasetOptions
+from uml_in_arch.data.exposure import Window
 from uml_in_arch.data.photographs import Photographs
 from uml_in_arch.data.pictures import FolderPictures, LmdbPictures, Pictures
+from uml_in_arch.data.scene_blur import SceneBlur
 from uml_in_arch.data.seeding import rng_for
 from uml_in_arch.errors import DataError, OptionError
 
@@ -36,7 +38,8 @@ class SyntheticBlurOptions(DatasetOptions):
     Attributes:
         dataroot_gt: Sharp pictures: a folder (with its subfolders), or an LMDB in BasicSR's layout (``*.lmdb``).
         photographs: Instead of ``dataroot_gt``: names of photographs that scikit-image carries.
-        blur: See `MotionBlur`; one YAML key for each of its attributes.
+        blur: See `MotionBlur`; one YAML key for each of its attributes. Without it and ``scene``: as it is by default.
+        scene: Instead of ``blur``: blur that varies over the picture, see `SceneBlur`; likewise.
         seed: Another seed gives other crops and other blur.
         gt_size: Side of the training crops, in pixels.
         draws_per_image: How many different training samples each picture gives before the data set repeats.
@@ -46,7 +49,8 @@ class SyntheticBlurOptions(DatasetOptions):
 
     dataroot_gt: str | None = None
     photographs: list[str] | None = None
-    blur: MotionBlur = MotionBlur()
+    blur: MotionBlur | None = None
+    scene: SceneBlur | None = None
     seed: int = 0
     gt_size: PositiveInt | None = None
     draws_per_image: PositiveInt = 1
@@ -57,6 +61,8 @@ class SyntheticBlurOptions(DatasetOptions):
     def _is_complete(self) -> SyntheticBlurOptions:
         if (self.dataroot_gt is None) == (not self.photographs):
             raise ValueError("give either dataroot_gt or photographs")
+        if self.blur is not None and self.scene is not None:
+            raise ValueError("give either blur or scene")
         if self.phase == "train" and self.gt_size is None:
             raise ValueError("training needs gt_size")
         return self
@@ -85,7 +91,8 @@ class SyntheticBlurDataset(Dataset[Sample]):
         self.opt = opt  # BasicSR reads the name here
         self.options = _checked(opt)
         self.pictures = _open_pictures(self.options)
-        self.blur = self.options.blur
+        self.scene = self.options.scene
+        self.blur = self.options.blur or MotionBlur()
         _ = self.blur.given_kernels  # a missing file is reported now, not from a loader process
 
     def __len__(self) -> int:
@@ -101,13 +108,14 @@ class SyntheticBlurDataset(Dataset[Sample]):
         picture = self.pictures.read(key)
         if self.options.phase == "train":
             sharp, blurry = self._training_crop(picture, key, rng)
+        elif self.scene is not None:
+            sharp, blurry = self.scene.apply(picture, rng)
         else:
             sharp, blurry = picture, self.blur.apply(picture, rng)
         path = self.pictures.path(key)
         return {"lq": _to_tensor(blurry), "gt": _to_tensor(sharp), "lq_path": path, "gt_path": path}
 
     def _training_crop(self, picture: np.ndarray, key: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Blur no more than the crop and what the kernel reaches around it."""
         size = self.options.gt_size
         height, width = picture.shape[:2]
         if min(height, width) < size:
@@ -115,14 +123,23 @@ class SyntheticBlurDataset(Dataset[Sample]):
             raise DataError(f"{what}: lower gt_size or remove the picture")
         top, left = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
         flips = rng.random(3) < 0.5
-        kernel = self.blur.draw_kernel(rng)
+        if self.scene is not None:
+            sharp, blurry = self.scene.apply(picture, rng, Window(top, left, size, size))
+        else:
+            sharp, blurry = self._blurred_crop(picture, top, left, rng)
+        return self._flipped(sharp, flips), self._flipped(blurry, flips)
 
+    def _blurred_crop(
+        self, picture: np.ndarray, top: int, left: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Blur no more than the crop and what the kernel reaches around it."""
+        size = self.options.gt_size
+        kernel = self.blur.draw_kernel(rng)
         margins = [side // 2 for side in kernel.shape]
         above, before = min(top, margins[0]), min(left, margins[1])
         window = picture[top - above : top + size + margins[0], left - before : left + size + margins[1]]
         blurry = self.blur.degrade(window, kernel, rng)[above : above + size, before : before + size]
-        sharp = picture[top : top + size, left : left + size]
-        return self._flipped(sharp, flips), self._flipped(blurry, flips)
+        return picture[top : top + size, left : left + size], blurry
 
     def _flipped(self, image: np.ndarray, flips: np.ndarray) -> np.ndarray:
         horizontal, vertical, transposed = flips
