@@ -20,10 +20,18 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=[*find_packages(include=["uml_in_arch", "uml_in_arch.*"]), "uml_in_arch.option_files"],
-    # plug_in copies the option files, so a wheel must carry them too
-    package_dir={"uml_in_arch.option_files": "options"},
-    package_data={"uml_in_arch.option_files": ["*.yml"], "uml_in_arch.compare": ["template/*"]},
+    packages=[
+        *find_packages(include=["uml_in_arch", "uml_in_arch.*"]),
+        "uml_in_arch.option_files",
+        "uml_in_arch.weight_files",
+    ],
+    # plug_in copies the option files and deblur takes the weights, so a wheel must carry them too (see shipped.py)
+    package_dir={"uml_in_arch.option_files": "options", "uml_in_arch.weight_files": "weights"},
+    package_data={
+        "uml_in_arch.option_files": ["*.yml"],
+        "uml_in_arch.weight_files": ["*.yml", "*.pth"],
+        "uml_in_arch.compare": ["template/*"],
+    },
     install_requires=[
         "basicsr==1.4.2",
         "torch>=2.4",
@@ -32,7 +40,8 @@ setup(
         "scipy",
         "scikit-image",
         "lmdb",
-        "opencv-python",
+        "opencv-python>=4.13",  # the first that writes a colour profile into a PNG of 16 bits
+        "pillow>=10.1",
         "pyyaml",
         "einops",
         "pydantic>=2",

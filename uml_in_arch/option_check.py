@@ -56,6 +56,15 @@ def check(options: Mapping[str, Any], is_train: bool, source: str = "options", w
         raise OptionError(f"{source}: {error}") from error
 
 
+def check_network(section: Mapping[str, Any]) -> None:
+    """The same for the section ``network_g`` alone.
+
+    Raises:
+        OptionError: It names no network, or one that cannot be built with these arguments.
+    """
+    _Check({"network_g": section, "path": {}}, False, 1).check_networks()
+
+
 def check_arguments(
     function: Callable[..., Any], arguments: Mapping[str, Any], where: Where, given: Sequence[str] = ()
 ) -> None:
@@ -138,7 +147,7 @@ class _Check:
         if self.options.get("val") is not None:
             self._val(model)
         self._datasets()
-        self._networks()
+        self.check_networks()
         if hasattr(model, "check_options"):
             model.check_options({**self.options, "is_train": self.is_train})
 
@@ -283,7 +292,8 @@ class _Check:
         num_gpu = torch.cuda.device_count() if self.options["num_gpu"] == "auto" else self.options["num_gpu"]
         return options.get("batch_size_per_gpu", 1) * (max(num_gpu, 1) if self.world_size == 1 else 1)
 
-    def _networks(self) -> None:
+    def check_networks(self) -> None:
+        """All sections ``network_*``, with their checkpoints in ``path``."""
         path = self._section("path")
         names = [key for key in self.options if key.startswith("network_")]
         if not names:

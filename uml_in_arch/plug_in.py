@@ -13,10 +13,9 @@ import os
 import shlex
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
-from uml_in_arch import cli
+from uml_in_arch import cli, shipped
 from uml_in_arch.errors import OptionError
 
 _MARK = "# written by uml_in_arch.plug_in, sha256 "
@@ -109,12 +108,7 @@ def missing_setup(checkout: Path) -> str | None:
 
 def option_files() -> dict[str, str]:
     """Name to text of the option files that come with uml_in_arch."""
-    package = files("uml_in_arch")
-    # in a wheel they lie inside the package, in a checkout of ours beside it
-    folders = [package / "option_files", Path(str(package)).parent / "options"]
-    folder = next(folder for folder in folders if folder.is_dir())
-    found = sorted(folder.iterdir(), key=lambda file: file.name)
-    return {file.name: file.read_text(encoding="utf-8") for file in found if file.name.endswith(".yml")}
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(shipped.options().glob("*.yml"))}
 
 
 def main() -> int:

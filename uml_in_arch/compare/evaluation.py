@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,7 +96,7 @@ def evaluate(
             restored = blurry if file is None else cache.read_png(file)
             known = cache.read_json(stem.with_name(f"{stem.name}.json")) or {} if restored is not None else {}
             if restored is None:
-                restored = _restored(run, item["lq"], device, picture)
+                restored = tensor2img(restore_picture(run, item["lq"], device, picture))
                 cache.write_png(file, restored)
             scores = scorer(restored, truth, known)
             if scores != known:
@@ -114,7 +113,21 @@ def picture_name(path: str, dataset: dict[str, Any]) -> str:
     return inside.with_suffix("").as_posix()
 
 
-def _restored(run: Restorer, blurry: Tensor, device: torch.device, picture: str) -> np.ndarray:
+def restore_picture(run: Restorer, blurry: Tensor, device: torch.device, picture: str) -> Tensor:
+    """Restore one picture.
+
+    Args:
+        run: maps (1, 3, H, W) in [0, 1] to the same.
+        blurry: (3, H, W) in [0, 1].
+        device: where to restore.
+        picture: what to call it in errors.
+
+    Returns:
+        (1, 3, H, W) on ``device``; values may leave [0, 1].
+
+    Raises:
+        UserError: The network's output is no picture of the same size.
+    """
     image = blurry[None].to(device)
     with torch.no_grad():
         output = run(image)
@@ -125,4 +138,4 @@ def _restored(run: Restorer, blurry: Tensor, device: torch.device, picture: str)
         )
     if not torch.isfinite(output).all():
         raise CheckpointError(f"{picture}: the network returned numbers that are not finite; use another checkpoint")
-    return tensor2img(output)
+    return output

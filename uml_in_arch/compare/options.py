@@ -198,13 +198,16 @@ def _with_base(name: str, entry: dict[str, Any], folders: list[Path]) -> dict[st
     if not isinstance(base, str):
         raise OptionError(f"entries.{name}.base: found {base!r}, the name of a test file is expected")
     found = [folder / base for folder in folders if (folder / base).is_file()]
-    whole = options.load(found[0] if found else folders[0] / base)
+    return options.merge(entry_of(options.load(found[0] if found else folders[0] / base)), entry)
+
+
+def entry_of(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """What a test file says of its network: the sections and keys of `EntryOptions`, not checked yet."""
     known = {"network_g": None, "path": _WEIGHTS, "val": _RESTORING}
-    taken = {
+    return {
         section: {key: value for key, value in (whole.get(section) or {}).items() if keys is None or key in keys}
         for section, keys in known.items()
     }
-    return options.merge(taken, entry)
 
 
 def _folders(path: Path) -> Iterator[Path]:

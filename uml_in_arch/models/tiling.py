@@ -9,6 +9,9 @@ from torch import Tensor
 
 Restorer = Callable[[Tensor], Tensor]
 
+# four levels of halving: a tile that starts here is halved to the same pixels as the whole picture
+_GRID = 16
+
 
 def restore(net: Restorer, image: Tensor, *, tile: int | None = None, overlap: int = 32, multiple: int = 1) -> Tensor:
     """Run a network on a picture, whole or in tiles.
@@ -18,8 +21,8 @@ def restore(net: Restorer, image: Tensor, *, tile: int | None = None, overlap: i
     Args:
         net: maps (N, C, h, w) to the same shape, for h and w that are multiples of ``multiple``.
         image: (N, C, H, W).
-        tile: side of the tiles in pixels; None restores the picture whole.
-        overlap: pixels shared by neighbouring tiles, less than ``tile``.
+        tile: largest side of the tiles in pixels; None restores the picture whole.
+        overlap: least number of pixels shared by neighbouring tiles, less than ``tile``.
         multiple: the picture or tile is padded by symmetric reflection up to this multiple, and cropped back.
 
     Raises:
@@ -32,9 +35,9 @@ def restore(net: Restorer, image: Tensor, *, tile: int | None = None, overlap: i
         raise ValueError(f"the overlap must be at least 0 and below the tile's {tile} pixels, got {overlap}")
     total = torch.zeros_like(image)
     weights = image.new_zeros(1, 1, height, width)
-    for top in _starts(height, tile, overlap):
-        for left in _starts(width, tile, overlap):
-            part = (..., slice(top, top + tile), slice(left, left + tile))
+    for rows in _spans(height, tile, overlap):
+        for columns in _spans(width, tile, overlap):
+            part = (..., rows, columns)
             restored = _padded(net, image[part], multiple)
             weight = _ramp(restored.shape[2], overlap, image)[:, None] * _ramp(restored.shape[3], overlap, image)
             total[part] += restored * weight
@@ -42,11 +45,21 @@ def restore(net: Restorer, image: Tensor, *, tile: int | None = None, overlap: i
     return total / weights
 
 
-def _starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Tile positions along one side; the last tile ends at the border."""
+def count_tiles(height: int, width: int, *, tile: int | None, overlap: int) -> int:
+    """How often `restore` calls the network."""
+    if tile is None:
+        return 1
+    return len(_spans(height, tile, overlap)) * len(_spans(width, tile, overlap))
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[slice]:
+    """Tiles along one side: as few as the largest size allows, about equally long, starting on the grid."""
     if length <= tile:
-        return [0]
-    return [*range(0, length - tile, tile - overlap), length - tile]
+        return [slice(0, length)]
+    grid = _GRID if tile - overlap >= _GRID else 1
+    count = -(-(length - overlap) // ((tile - overlap) // grid * grid))
+    stride = -(-(length - overlap) // (count * grid)) * grid
+    return [slice(start, min(start + stride + overlap, length)) for start in range(0, length - overlap, stride)]
 
 
 def _ramp(length: int, overlap: int, like: Tensor) -> Tensor:
