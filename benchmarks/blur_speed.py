@@ -1,4 +1,4 @@
-"""How fast motion blur is: in space against by FFT for growing kernels, and pictures a second as training loads them.
+"""How fast motion blur is: in space against by FFT, pictures a second as training loads them, and blur that varies.
 
 Run from the project's root: ``python benchmarks/blur_speed.py``. Times are of one thread, the best of several runs.
 """
@@ -13,16 +13,19 @@ import numpy as np
 
 from uml_in_arch.cli import run
 from uml_in_arch.data.blur import MAX_SPATIAL_TAPS, MotionBlur, correlate_fft, correlate_spatial
+from uml_in_arch.data.exposure import Window
 from uml_in_arch.data.registered import SyntheticBlurDataset
+from uml_in_arch.data.scene_blur import SceneBlur
 from uml_in_arch.data.seeding import rng_for
 
 PICTURES = ((128, 128), (256, 256), (720, 1280))
 KERNEL_SIZES = (5, 9, 15, 21, 27, 31, 41, 51, 75, 101)
 REPEATS = 5
+SCENES = 40
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all of it."""
     cv2.setNumThreads(1)
     print(f"milliseconds a picture; MotionBlur works in space up to {MAX_SPATIAL_TAPS} values that are not 0")
     print("picture    kernel   taps    space      FFT  cv2.filter2D  chosen (pictures/s)")
@@ -31,6 +34,8 @@ def main() -> None:
         print(f"{width}x{height}: the FFT is quicker from {crossover or 'more'} taps on\n")
     for gt_size in (128, 256):
         _load(gt_size)
+    for window in (Window(0, 0, 256, 256), Window(0, 0, 320, 320), Window(0, 0, 720, 1280)):
+        _scene(window)
 
 
 def _compare(height: int, width: int) -> int | None:
@@ -66,6 +71,19 @@ def _load(gt_size: int) -> None:
         dataset[index]
     rate = len(dataset) / (time.perf_counter() - start)
     print(f"SyntheticBlurDataset, crops of {gt_size}, kernels 9 to 31: {rate:.0f} samples/s in one process")
+
+
+def _scene(window: Window) -> None:
+    """SceneBlur's CPU time; it differs a lot from draw to draw, with the number of frames and of things."""
+    image = np.random.default_rng(0).integers(0, 256, (900, 1400, 3), np.uint8)
+    for what, blur in (("", SceneBlur()), (", nothing moving by itself", SceneBlur(things_share=0))):
+        times = []
+        for draw in range(SCENES):
+            start = time.thread_time()
+            blur.apply(image, rng_for(0, "scene", draw), window)
+            times.append(1000 * (time.thread_time() - start))
+        spread = f"mean {np.mean(times):.0f}, median {np.median(times):.0f}, longest {max(times):.0f} ms"
+        print(f"SceneBlur, {window.width}x{window.height}{what}: {spread}", flush=True)
 
 
 def _milliseconds(

@@ -79,23 +79,20 @@ def displacements(moving: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved[..., :2] - points * moved[..., 2:]
 
 
-def frames_needed(speeds: list[float]) -> int:
-    """How many frames leave at most about a pixel between neighbours, given the largest path lengths' speeds.
-
-    Args:
-        speeds: Largest speed of each motion, in pixels an exposure, as `top_speed` returns it.
+def frames_needed(lengths: list[float]) -> int:
+    """How many frames leave about a pixel between neighbours, given each motion's `path_length`.
 
     Returns:
         1 where nothing moves, otherwise 8 to 96.
     """
-    fastest = max(speeds)
-    return 1 if fastest == 0 else int(np.clip(np.ceil(fastest) + 1, MIN_FRAMES, MAX_FRAMES))
+    longest = max(lengths)
+    return 1 if longest == 0 else int(np.clip(np.ceil(longest) + 1, MIN_FRAMES, MAX_FRAMES))
 
 
-def top_speed(moving: np.ndarray, points: np.ndarray) -> float:
-    """The largest speed of any of ``points`` (n, 2), in pixels an exposure."""
+def path_length(moving: np.ndarray, points: np.ndarray) -> float:
+    """The longest way that any of ``points`` (n, 2) goes, in pixels."""
     steps = np.diff(displacements(moving, points), axis=0)
-    return float(np.hypot(steps[..., 0], steps[..., 1]).max() * (STEPS - 1))
+    return float(np.hypot(steps[..., 0], steps[..., 1]).sum(axis=0).max())
 
 
 def poses(moving: np.ndarray, frames: int) -> np.ndarray:

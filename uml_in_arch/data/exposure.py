@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from uml_in_arch.data.camera_path import frames_needed, poses, rectangle, top_speed, translation
+from uml_in_arch.data.camera_path import frames_needed, path_length, poses, rectangle, translation
 
 # the mean of bilinear frames is softer than any of them, also across the motion; of a picture twice as fine, hardly
 FINER = 2
@@ -72,7 +72,7 @@ def exposed(background: Layer, things: list[Layer], window: Window) -> tuple[np.
     """
     views = [_View(layer, layer.place_in(window)) for layer in (background, *things)]
     views = [view for view in views if view.place.height and view.place.width]
-    frames = frames_needed([view.top_speed for view in views])
+    frames = frames_needed([view.path_length for view in views])
     sharp = _frame(views, [np.eye(3)] * len(views))
     if frames == 1:
         return sharp[..., :3], sharp[..., :3]
@@ -93,8 +93,8 @@ class _View:
         self.into_window = translation(place.left, place.top)
 
     @property
-    def top_speed(self) -> float:
-        return top_speed(self.layer.motion, self.place.corners + (self.place.left, self.place.top))
+    def path_length(self) -> float:
+        return path_length(self.layer.motion, self.place.corners + (self.place.left, self.place.top))
 
     def at(self, pose: np.ndarray) -> np.ndarray:
         """What is seen in the place at a pose: float32 (h, w, 4)."""

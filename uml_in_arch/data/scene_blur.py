@@ -26,7 +26,7 @@ from uml_in_arch.data.sensor import add_noise, compress
 from uml_in_arch.errors import DataError, OptionError
 
 FOLLOWING = 0.5  # share of the things that the camera's motion moves too; the others it follows, as in panning
-CUBIC = 2  # pixels that cubic interpolation reads around a position
+AROUND = 2  # pixels that interpolation reads around a position
 EDGE = (0.4, 0.9)  # softness of outlines: an edge of about one to two pixels
 
 
@@ -34,11 +34,11 @@ EDGE = (0.4, 0.9)  # softness of outlines: an edge of about one to two pixels
 class SceneBlur:
     """What blur to apply. Every range is (lowest, highest), drawn uniformly for each picture; equal ends fix it.
 
-    The blurry picture is the mean of warped copies of the sharp one, at most about a pixel apart, along a path whose
-    mean pose is the sharp picture, which therefore stays as it is. Spread over the picture the blur is that of a plane
-    far away, seen by a camera that is moved and turned: parallax is not modelled. Things in front of it are random
-    outlines, filled with the picture's own content under them (they show where they move only) or with another part of
-    it (``pasted_share``, which changes the sharp picture too); what they uncover is the picture itself.
+    The blurry picture is the mean of warped copies of the sharp one, about a pixel apart (at most 96), along a path
+    whose mean pose is the sharp picture, which therefore stays as it is. The blur varies over the picture as that of a
+    plane far away does, seen by a camera that is moved and turned: parallax is not modelled. Things in front of it are
+    random outlines, filled with the picture's own content under them (they show where they move only) or with another
+    part of it (``pasted_share``, which changes the sharp picture too); what they uncover is the picture itself.
 
     Attributes:
         extent: The longest streak in the picture, in pixels: the largest side of the box around it. The square root of
@@ -199,7 +199,7 @@ class _Plan(NamedTuple):
 
 
 def _reach(moving: np.ndarray, corners: np.ndarray) -> int:
-    return math.ceil(np.abs(displacements(moving, corners)).max()) + CUBIC
+    return math.ceil(np.abs(displacements(moving, corners)).max()) + AROUND
 
 
 def _cut(image: np.ndarray, window: Window, margin: int) -> np.ndarray:
