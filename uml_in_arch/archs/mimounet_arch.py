@@ -9,9 +9,6 @@ from torch.nn import functional as F
 from uml_in_arch.archs import padding
 from uml_in_arch.archs.registration import register_unless_taken
 
-# channels at full, half and quarter size
-WIDTHS = (32, 64, 128)
-
 
 @register_unless_taken
 class MIMOUNet(nn.Module):
@@ -23,13 +20,14 @@ class MIMOUNet(nn.Module):
 
     Args:
         num_res: residual blocks per encoder and decoder; 8 in the paper.
+        width: channels at full size, doubled at half and again at quarter size; 32 in the paper.
     """
 
     skip_dropout = 0.0
 
-    def __init__(self, num_res: int = 8) -> None:
+    def __init__(self, num_res: int = 8, width: int = 32) -> None:
         super().__init__()
-        full, half, quarter = WIDTHS
+        widths = full, half, quarter = width, 2 * width, 4 * width
         self.feat_extract = nn.ModuleList(
             [
                 _Conv(3, full),
@@ -40,9 +38,9 @@ class MIMOUNet(nn.Module):
                 _Conv(full, 3, relu=False),
             ]
         )
-        self.Encoder = nn.ModuleList(_ResidualBlocks(width, num_res) for width in WIDTHS)
-        self.Decoder = nn.ModuleList(_ResidualBlocks(width, num_res) for width in reversed(WIDTHS))
-        self.AFFs = nn.ModuleList(_Fusion(sum(WIDTHS), width) for width in (full, half))
+        self.Encoder = nn.ModuleList(_ResidualBlocks(channels, num_res) for channels in widths)
+        self.Decoder = nn.ModuleList(_ResidualBlocks(channels, num_res) for channels in reversed(widths))
+        self.AFFs = nn.ModuleList(_Fusion(sum(widths), channels) for channels in (full, half))
         self.Convs = nn.ModuleList([_Conv(quarter, half, kernel=1), _Conv(half, full, kernel=1)])
         self.ConvsOut = nn.ModuleList([_Conv(quarter, 3, relu=False), _Conv(half, 3, relu=False)])
         self.SCM1, self.FAM1 = _ShallowFeatures(quarter), _FeatureAttention(quarter)
@@ -83,12 +81,13 @@ class MIMOUNetPlus(MIMOUNet):
 
     Args:
         num_res: residual blocks per encoder and decoder; 20 in the paper.
+        width: see `MIMOUNet`.
     """
 
     skip_dropout = 0.1
 
-    def __init__(self, num_res: int = 20) -> None:
-        super().__init__(num_res)
+    def __init__(self, num_res: int = 20, width: int = 32) -> None:
+        super().__init__(num_res, width)
 
 
 class _Conv(nn.Module):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor
 
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from uml_in_arch.archs.context import ContextDecoder, ContextEncoder
 from uml_in_arch.archs.two_branch import BranchName, TwoBranchFlow, check_common, per_level
+from uml_in_arch.errors import OptionError
 from uml_in_arch.flows import FlowSequence, Latents, WaveletFlow, conv_subnet, flow_steps, zero_conv
 from uml_in_arch.flows.wavelet_flow import Conditioner
 
@@ -65,10 +67,11 @@ class UMLIN(TwoBranchFlow):
 class UMLINPlus(TwoBranchFlow):
     """Our UML-IN: the flows are conditioned on features of the blurry image.
 
-    A context network runs over the blurry image's Haar bands. The blur branch sees its features on the way down, the
-    sharp branch those on the way up, where the sharp low band of each level joins in. Both branches are exactly
-    invertible given the blurry image. After the coupling of each step an affine injector lets the condition reach
-    every channel.
+    A context network runs over the Haar bands of the blurry image and of a first guess that a filter makes from local
+    power spectra. The blur branch sees its features on the way down, the sharp branch those on the way up, where the
+    sharp low band of each level joins in. Both branches are exactly invertible given the blurry image. After the
+    coupling of each step an affine injector lets the condition reach every channel; both compute with a single 1x1
+    convolution, since the condition is a deep feature.
 
     Args:
         in_channels: 3 (RGB) or 1 (grey).
@@ -77,6 +80,8 @@ class UMLINPlus(TwoBranchFlow):
         decoder_blocks: gated blocks per level on the way up, likewise.
         num_steps: flow steps K per level.
         clamp: bound of the couplings' log-scales.
+        spectral_channels: width of the network that reads the power spectra.
+        spectral_window: side of their windows in pixels, even; twice the longest streak or more.
 
     Raises:
         OptionError: for numbers that make no network.
@@ -90,21 +95,30 @@ class UMLINPlus(TwoBranchFlow):
         decoder_blocks: int | Sequence[int] = 1,
         num_steps: int = 1,
         clamp: float = 1.0,
+        spectral_channels: int = 64,
+        spectral_window: int = 64,
     ) -> None:
         num_levels = len(widths)
         check_common(in_channels, num_levels, num_steps, clamp)
+        if spectral_channels < 1 or spectral_window < 4 or spectral_window % 2:
+            raise OptionError(
+                "spectral_channels must be at least 1 and spectral_window even and at least 4, "
+                f"got {spectral_channels} and {spectral_window}"
+            )
         widths = per_level("widths", list(widths), num_levels)
+
+        pointwise = partial(zero_conv, kernel_size=1)
 
         def branch() -> WaveletFlow:
             def flow(channels: int, cond_channels: int) -> FlowSequence:
-                return flow_steps(channels, cond_channels, num_steps, zero_conv, clamp=clamp, inject=True)
+                return flow_steps(channels, cond_channels, num_steps, pointwise, clamp=clamp, inject=True)
 
             return WaveletFlow([flow(3 * in_channels, width) for width in widths], flow(in_channels, widths[-1]))
 
         super().__init__(in_channels, branch(), branch())
         encoder_counts = per_level("encoder_blocks", encoder_blocks, num_levels, minimum=0)
         decoder_counts = per_level("decoder_blocks", decoder_blocks, num_levels, minimum=0)
-        self.context_encoder = ContextEncoder(in_channels, widths, encoder_counts)
+        self.context_encoder = ContextEncoder(in_channels, widths, encoder_counts, spectral_channels, spectral_window)
         self.context_decoder = ContextDecoder(in_channels, widths, decoder_counts)
 
     def encode(self, image: Tensor, branch: BranchName, blur: Tensor | None = None) -> Latents:

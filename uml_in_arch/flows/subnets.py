@@ -22,9 +22,9 @@ def conv_subnet(hidden: int) -> SubnetFactory:
     return build
 
 
-def zero_conv(in_channels: int, out_channels: int) -> nn.Module:
-    """One 3x3 convolution that starts at zero: enough where the condition is already a deep feature."""
-    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+def zero_conv(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Module:
+    """One convolution that starts at zero: enough where the condition is already a deep feature."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)
     return conv

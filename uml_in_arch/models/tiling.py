@@ -9,8 +9,9 @@ from torch import Tensor
 
 Restorer = Callable[[Tensor], Tensor]
 
-# four levels of halving: a tile that starts here is halved to the same pixels as the whole picture
-_GRID = 16
+# five levels of halving, and half a window of UMLINPlus's power spectra: a tile that starts here is cut into the same
+# cells as the whole picture
+_GRID = 32
 
 
 def restore(net: Restorer, image: Tensor, *, tile: int | None = None, overlap: int = 32, multiple: int = 1) -> Tensor:

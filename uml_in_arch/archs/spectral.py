@@ -1,0 +1,87 @@
+"""A first guess of the sharp picture from local power spectra: motion blur leaves its mark there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uml_in_arch.archs.blocks import GatedBlock
+from uml_in_arch.flows.base import full_precision
+
+# Added to the power before its logarithm. Below it there is only rounding to 8 bits, whose power is (1/255)^2 / 12 =
+# 1.3e-6 in every bin of an orthonormal transform of pixels in [0, 1].
+FLOOR = 1e-5
+# Brings the logarithms, whose standard deviation over the bins of a photograph is about 3, near 1.
+LOG_SCALE = 0.3
+
+
+class SpectralFilter(nn.Module):
+    """Filters overlapping windows of a picture by gains that it reads from their power spectra.
+
+    Blur multiplies a picture's spectrum by the kernel's, so the power spectrum of a window shows the length and the
+    direction of the motion (blind deconvolution by the cepstrum starts from the same fact: Cannon, "Blind deconvolution
+    of spatially invariant image blurs with phase", IEEE Trans. ASSP 24(1), 1976). A small network maps the logarithm of
+    it, averaged over the neighbouring windows too, to one real gain per frequency: a zero-phase filter, right for the
+    symmetric part of a kernel, negative gains included. Windows are tapered by the square root of a Hann window before
+    and after, and add up. The gains start at 0: a new filter changes nothing.
+
+    Args:
+        channels: width of the small network.
+        window: side of the windows in pixels, even; they start every half of it. Twice the longest streak or more.
+    """
+
+    taper: Tensor
+
+    def __init__(self, channels: int, window: int) -> None:
+        super().__init__()
+        self.window = window
+        hann = torch.hann_window(window)
+        self.register_buffer("taper", torch.outer(hann, hann).sqrt(), persistent=False)
+        bins = window * (window // 2 + 1)
+        self.read = nn.Conv2d(bins, channels, 1)
+        self.around = nn.Conv2d(channels, channels, 1)
+        self.mix = GatedBlock(channels)
+        self.gains = nn.Conv2d(channels, bins, 1)
+        nn.init.zeros_(self.gains.weight)
+        nn.init.zeros_(self.gains.bias)
+
+    def forward(self, blur: Tensor) -> Tensor:
+        """What the filter adds to the blurry picture (N, C, H, W) in [0, 1]: the same shape, float32."""
+        height, width = blur.shape[2:]
+        with full_precision(blur):
+            padded = self._padded(blur.float())
+            windows = padded.unfold(2, self.window, self.window // 2).unfold(3, self.window, self.window // 2)
+            windows = windows - windows.mean((4, 5), keepdim=True)
+            spectrum = torch.fft.rfft2(windows * self.taper, norm="ortho")
+            power = spectrum.mean(1).abs().square()
+            power = torch.log(power + FLOOR).flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
+        gains = self._gains(power - power.mean(1, keepdim=True))
+        with full_precision(blur):
+            gains = gains.float().permute(0, 2, 3, 1).unflatten(3, (self.window, -1))
+            filtered = torch.fft.irfft2(spectrum * gains[:, None], windows.shape[4:], norm="ortho") * self.taper
+            added = self._added_up(filtered, padded.shape[2:])
+        start = self.window // 2
+        return added[:, :, start : start + height, start : start + width]
+
+    def _gains(self, power: Tensor) -> Tensor:
+        code = self.read(power)
+        code = code + self.around(F.avg_pool2d(code, 3, stride=1, padding=1, count_include_pad=False))
+        return self.gains(self.mix(code))
+
+    def _padded(self, image: Tensor) -> Tensor:
+        """Half a window more at the left and top, as much or more at the right and bottom: every pixel in four windows.
+
+        The picture's mirror image, or its edge where the picture is smaller than that.
+        """
+        step = self.window // 2
+        height, width = image.shape[2:]
+        right, bottom = (step + -side % step for side in (width, height))
+        mode = "reflect" if max(step, bottom) < height and max(step, right) < width else "replicate"
+        return F.pad(image, (step, right, step, bottom), mode=mode)
+
+    def _added_up(self, windows: Tensor, size: torch.Size) -> Tensor:
+        """Overlap-add (N, C, rows, columns, P, P) to (N, C, H, W)."""
+        images, channels = windows.shape[:2]
+        columns = windows.permute(0, 1, 4, 5, 2, 3).reshape(images, channels * self.window**2, -1)
+        return F.fold(columns, tuple(size), self.window, stride=self.window // 2)
