@@ -1,0 +1,35 @@
+"""Where the bench keeps what."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.options import BenchOptions
+
+STATE = "state.pth"
+
+
+def run_folder(bench: BenchOptions, entry: str, seed: int) -> Path:
+    """The training of an entry with a seed: its state while it runs, its result when it is done."""
+    return bench.folder / entry / f"seed{seed}"
+
+
+def state_file(bench: BenchOptions, entry: str, seed: int) -> Path:
+    """Weights, optimiser and schedule of a training, as far as it is."""
+    return run_folder(bench, entry, seed) / STATE
+
+
+def result_file(bench: BenchOptions, entry: str, seed: int) -> Path:
+    """The scores and costs of a finished training."""
+    return run_folder(bench, entry, seed) / "result.json"
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stage = file.with_name(f".{file.name}")
+    stage.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(stage, file)

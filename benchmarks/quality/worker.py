@@ -1,0 +1,120 @@
+"""The process of one training: its peak memory is its own, and a crash costs one row."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.quality import scoring
+from benchmarks.quality.bank import Bank, open_bank
+from benchmarks.quality.options import BenchOptions, load
+from benchmarks.quality.runs import STATE, result_file, run_folder, write_json
+from benchmarks.quality.training import train
+from uml_in_arch import cli
+from uml_in_arch.compare.cost import PeakMemory, measure
+from uml_in_arch.compare.options import CostOptions
+from uml_in_arch.errors import TrainingDivergedError
+from uml_in_arch.models.umlin_model import UMLINModel
+
+from basicsr.archs import build_network
+
+COST = CostOptions(size=(256, 256), warm_up=2, repeats=7)
+TUNING_PICTURES = 10  # of each validation set, to choose a learning rate by
+
+
+def main() -> None:
+    """Train and score one entry with one seed, as the JSON argument says; the result is written when it is done."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("basicsr").setLevel(logging.ERROR)
+    job = json.loads(sys.argv[1])
+    deadline = time.monotonic() + job["budget"]
+    bench = load(job["opt"], tuple(job["force_yml"]))
+    entry, seed = job["entry"], job["seed"]
+    torch.set_num_threads(bench.threads)
+    folder = run_folder(bench, entry, seed)
+    bank = open_bank(bench)
+
+    learning_rate = _learning_rate(bench, entry, folder, bank, deadline)
+    if learning_rate is None:
+        return
+    memory = PeakMemory(torch.device(bench.device))
+    model, progress = train(
+        bench,
+        entry,
+        folder,
+        bank,
+        learning_rate=learning_rate,
+        steps=bench.protocol.train["total_iter"],
+        seed=seed,
+        deadline=deadline,
+    )
+    peak = memory.mib()
+    if not progress.finished:
+        return
+    result = {
+        "learning_rate": learning_rate,
+        "step": progress.step,
+        "training_seconds": progress.seconds,
+        "training_mib": peak,
+        "scores": scoring.score(bench, _trained(model)),
+        "cost": _cost(bench, entry),
+    }
+    write_json(result_file(bench, entry, seed), result)
+
+
+def _trained(model: UMLINModel) -> torch.nn.Module:
+    return getattr(model, "net_g_ema", model.net_g)
+
+
+def _learning_rate(bench: BenchOptions, entry: str, folder: Path, bank: Bank, deadline: float) -> float | None:
+    """The best of the grid after short trainings, by mean PSNR; None if the deadline came first."""
+    protocol = bench.protocol
+    if not protocol.tuning_steps or len(protocol.learning_rates) == 1:
+        return protocol.learning_rates[0]
+    file = folder.parent / "tuning.json"
+    found: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
+    for learning_rate in protocol.learning_rates:
+        if str(learning_rate) in found:
+            continue
+        place = folder.parent / f"tuning_{learning_rate:g}"
+        try:
+            model, progress = train(
+                bench,
+                entry,
+                place,
+                bank,
+                learning_rate=learning_rate,
+                steps=protocol.tuning_steps,
+                seed=protocol.seeds[0],
+                deadline=deadline,
+            )
+        except TrainingDivergedError:
+            found[str(learning_rate)] = 0.0
+            continue
+        if not progress.finished:
+            return None
+        scores = scoring.score(bench, _trained(model), ("PSNR",), TUNING_PICTURES)
+        found[str(learning_rate)] = sum(rows[scoring.DEBLURRED]["PSNR"] for rows in scores.values()) / len(scores)
+        write_json(file, found)
+        (place / STATE).unlink()
+    return float(max(found, key=found.get))
+
+
+def _cost(bench: BenchOptions, entry: str) -> dict[str, Any]:
+    device = torch.device(bench.device)
+    memory = PeakMemory(device)
+    net = build_network(dict(bench.entries[entry].network_g)).eval().to(device)
+    if bench.protocol.channels_last:
+        net.to(memory_format=torch.channels_last)
+    return dataclasses.asdict(measure(net, net, COST, device, memory))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,166 @@
+"""The quality bench: trains, stops at its budget, goes on where it stopped, and writes its table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from benchmarks.quality.bank import open_bank, validation_pairs
+from benchmarks.quality.options import load
+from benchmarks.quality.training import train
+from uml_in_arch import options
+from uml_in_arch.data.photographs import load_photograph
+from uml_in_arch.errors import DataError, OptionError
+
+PLUS = {"type": "UMLINPlus", "widths": [6, 8], "spectral_channels": 4, "spectral_window": 16}
+
+
+@pytest.fixture
+def bench_file(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("coffee", "chelsea", "astronaut"):
+        small = cv2.resize(load_photograph(name), (96, 72), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"{name}.png"), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    content = {
+        "name": "tiny",
+        "output": str(tmp_path / "out"),
+        "photographs": {"folders": [str(folder)], "exclude": ["cof"], "holdout": 1, "holdout_folder": str(folder)},
+        "bank": {"windows": 6, "side": 40, "workers": 0, "blur": {"kernel_size": [3, 7]}},
+        "validation": {
+            "medium": {"blur": {"kernel_size": [5, 5]}},
+            "pairs": {"dataroot_lq": str(folder), "dataroot_gt": str(folder)},
+        },
+        "protocol": {
+            "crop": 24,
+            "batch": 2,
+            "learning_rates": [1e-3, 1e-4],
+            "tuning_steps": 2,
+            "train": {
+                "total_iter": 6,
+                "ema_decay": 0.5,
+                "optim_g": {"type": "AdamW"},
+                "scheduler": {"type": "CosineAnnealingRestartLR", "eta_min": 1e-6},
+                "pixel_opt": {"type": "L1Loss"},
+            },
+        },
+        "reference": "plus",
+        "entries": {
+            "plus": {"network_g": PLUS},
+            "other": {
+                "network_g": {"type": "UMLIN", "num_levels": 2, "num_steps": 1, "hidden_channels": 4},
+                "train": {"similarity_opt": {"type": "LatentSimilarityLoss", "loss_weight": 0.01}},
+            },
+        },
+    }
+    file = tmp_path / "bench.yml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.quality", *arguments]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+
+
+def test_command_writes_a_table_and_keeps_what_is_done(bench_file: Path) -> None:
+    first = run("-opt", str(bench_file))
+    assert first.returncode == 0, first.stderr
+    table = (bench_file.parent / "out/table.md").read_text()
+    assert table in first.stdout
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    assert {"(blurry input)", "plus", "other"} < set(rows)
+    assert "x)" in rows["other"], "its GMACs are far from the reference's, so it is marked"
+    assert "+0.00" in rows["plus"]
+    result = bench_file.parent / "out/plus/seed0/result.json"
+    assert json.loads(result.read_text())["learning_rate"] in (1e-3, 1e-4)
+
+    before = result.stat().st_mtime_ns
+    again = run("-opt", str(bench_file), "--only", "plus")
+    assert again.returncode == 0
+    assert result.stat().st_mtime_ns == before
+
+
+def weights_after(bench_file: Path, folder: str, budgets: list[float]) -> dict[str, torch.Tensor]:
+    bench = load(bench_file)
+    bank = open_bank(bench)
+    for budget in budgets:
+        model, progress = train(
+            bench,
+            "plus",
+            bench_file.parent / folder,
+            bank,
+            learning_rate=1e-3,
+            steps=6,
+            seed=3,
+            deadline=budget,
+        )
+    assert progress.finished
+    return model.net_g.state_dict()
+
+
+def test_training_goes_on_exactly_where_it_stopped(bench_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = weights_after(bench_file, "whole", [1e9])
+    # a clock that counts its readings: the first session's time is up after a few steps
+    readings = iter(range(10**9))
+    monkeypatch.setattr("benchmarks.quality.training.time.monotonic", lambda: next(readings))
+    in_parts = weights_after(bench_file, "parts", [5, 1e9])
+    assert all(torch.equal(whole[name], in_parts[name]) for name in whole)
+
+
+def test_batches_are_pairs_cut_at_the_same_place(bench_file: Path) -> None:
+    bank = open_bank(load(bench_file, ["bank:blur={kernel_size: [1, 1]}"]))
+    blur, sharp = bank.batch(8, 16, np.random.default_rng(0))
+    assert blur.shape == (8, 3, 16, 16)
+    assert blur.dtype == torch.float32
+    assert torch.equal(blur, sharp), "a kernel of one pixel does not blur"
+    assert not torch.equal(blur[0], blur[1])
+
+
+def test_held_out_pictures_are_not_trained_on(bench_file: Path) -> None:
+    bench = load(bench_file)
+    (name, blur, sharp), *others = validation_pairs(bench, "medium")
+    assert not others
+    assert "astronaut" in name
+    assert blur.shape == sharp.shape == (1, 3, 72, 96)
+    assert not torch.equal(blur, sharp)
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("protocol:crop=41", OptionError, "do not fit"),
+        ("reference=nobody", OptionError, "nobody"),
+        ("bank:windows=0", OptionError, "bank.windows"),
+        ("photographs:holdout=9", DataError, "fewer than"),
+        ("photographs:folders=[nowhere]", DataError, "nowhere"),
+    ],
+)
+def test_bad_options_are_one_line(bench_file: Path, override: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as raised:
+        open_bank(load(bench_file, [override]))
+    assert "\n" not in str(raised.value)
+
+
+def test_unknown_network_is_refused_before_anything_is_written(bench_file: Path) -> None:
+    result = run("-opt", str(bench_file), "--only", "pluss")
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("did you mean 'plus'?")
+    assert not (bench_file.parent / "out").exists()
+
+
+def test_option_files_of_the_bench_are_valid() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks/quality"
+    for file in ("cpu.yml", "gpu.yml", "motion.yml"):
+        assert load(folder / file).entries
+    made = load(folder / "motion.yml").entries["UMLINPlus"].network_g
+    used = options.load(folder.parents[1] / "weights/umlinplus_motion.yml")["network_g"]
+    assert made.items() <= used.items()
