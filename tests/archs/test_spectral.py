@@ -19,7 +19,7 @@ def photograph(name, top, left, side):
 
 
 def with_gain(value, window=16):
-    net = SpectralFilter(4, window)
+    net = SpectralFilter(4, window, 1)
     torch.nn.init.constant_(net.gains.bias, value)
     return net
 
@@ -28,9 +28,9 @@ def with_gain(value, window=16):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_new_filter_adds_nothing_at_any_size(size, channels):
     image = torch.rand(2, channels, *size)
-    added = SpectralFilter(4, 16)(image)
-    assert added.shape == image.shape
-    assert torch.equal(added, torch.zeros_like(image))
+    added = SpectralFilter(4, 16, 3)(image)
+    assert added.shape == (2, channels + 2, *size)
+    assert not added.any()
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def test_equal_gains_add_the_picture_without_the_means_of_its_windows():
 @torch.no_grad()
 def test_a_part_cut_on_the_grid_is_filtered_like_the_whole():
     torch.manual_seed(0)
-    net = SpectralFilter(4, 16)
+    net = SpectralFilter(4, 16, 3)
     torch.nn.init.normal_(net.gains.weight, std=0.1)
     image = torch.rand(1, 3, 128, 128)
     part = net(image[..., 32:112, 24:120])
@@ -72,7 +72,7 @@ def test_learns_to_tell_a_motion_by_the_spectrum():
             blurry = MotionBlur(kernels=(kernel,)).apply(crop, np.random.default_rng(0))
             pairs.append((torch.from_numpy(blurry.transpose(2, 0, 1).copy())[None].float() / 255, sharp))
     blur, sharp = (torch.cat(images) for images in zip(*pairs, strict=True))
-    net = SpectralFilter(16, 32)
+    net = SpectralFilter(16, 32, 1)
     before = (blur - sharp).square().mean()
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(40):
@@ -86,7 +86,10 @@ def test_learns_to_tell_a_motion_by_the_spectrum():
     assert min(along[:2]) > max(along[2:]), "horizontal motion is undone along rows, vertical motion along columns"
 
 
-@pytest.mark.parametrize("options", [{"spectral_window": 33}, {"spectral_window": 2}, {"spectral_channels": 0}])
-def test_impossible_spectral_options_are_refused(options):
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("spectral_window", 33), ("spectral_window", 2), ("spectral_channels", 0), ("spectral_filters", 0)],
+)
+def test_impossible_spectral_options_are_refused(option, value):
     with pytest.raises(OptionError, match="spectral"):
-        UMLINPlus(widths=[8, 8], **options)
+        UMLINPlus(widths=[8, 8], **{option: value})

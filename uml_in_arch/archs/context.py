@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from uml_in_arch.archs.blocks import gated_blocks
@@ -14,13 +13,13 @@ from uml_in_arch.flows import Haar, extend_to_even
 
 
 class ContextEncoder(nn.Module):
-    """The way down: the blurry image and a first guess of the sharp one to one feature map per wavelet level.
+    """The way down: the blurry image and first guesses of the sharp one to one feature map per wavelet level.
 
     Args:
         in_channels: channels C of the image.
         widths: feature channels per level, finest (half resolution) first.
         blocks: gated blocks per level.
-        spectral_channels, spectral_window: see `SpectralFilter`, which makes the guess.
+        spectral_channels, spectral_window, spectral_filters: see `SpectralFilter`, which makes the guesses.
     """
 
     def __init__(
@@ -30,18 +29,20 @@ class ContextEncoder(nn.Module):
         blocks: Sequence[int],
         spectral_channels: int,
         spectral_window: int,
+        spectral_filters: int,
     ) -> None:
         super().__init__()
-        self.spectral = SpectralFilter(spectral_channels, spectral_window)
+        self.spectral = SpectralFilter(spectral_channels, spectral_window, spectral_filters)
         self.haar = Haar()
-        self.stem = nn.Conv2d(8 * in_channels, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
+        self.guess = nn.Conv2d(4 * (in_channels + spectral_filters - 1), widths[0], 1)
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
         self.blocks = nn.ModuleList(gated_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
 
     def forward(self, blur: Tensor) -> list[Tensor]:
         """Blurry image (N, C, H, W) in [0, 1] to features (N, widths[l], ceil(H / 2^(l+1)), ...), finest first."""
-        seen = torch.cat([blur, self.spectral(blur).to(blur.dtype)], dim=1)
-        x = self.stem(self.haar(extend_to_even(seen)))
+        guesses = self.spectral(blur).to(blur.dtype)
+        x = self.stem(self.haar(extend_to_even(blur))) + self.guess(self.haar(extend_to_even(guesses)))
         features = [self.blocks[0](x)]
         for down, blocks in zip(self.down, self.blocks[1:], strict=True):
             features.append(blocks(down(extend_to_even(features[-1]))))

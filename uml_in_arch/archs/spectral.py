@@ -1,4 +1,4 @@
-"""A first guess of the sharp picture from local power spectra: motion blur leaves its mark there."""
+"""First guesses of the sharp picture from local power spectra: motion blur leaves its mark there."""
 
 from __future__ import annotations
 
@@ -22,44 +22,52 @@ class SpectralFilter(nn.Module):
     Blur multiplies a picture's spectrum by the kernel's, so the power spectrum of a window shows the length and the
     direction of the motion (blind deconvolution by the cepstrum starts from the same fact: Cannon, "Blind deconvolution
     of spatially invariant image blurs with phase", IEEE Trans. ASSP 24(1), 1976). A small network maps the logarithm of
-    it, averaged over the neighbouring windows too, to one real gain per frequency: a zero-phase filter, right for the
-    symmetric part of a kernel, negative gains included. Windows are tapered by the square root of a Hann window before
-    and after, and add up. The gains start at 0: a new filter changes nothing.
+    it, averaged over the neighbouring windows too, to real gains per frequency: zero-phase filters, right for the
+    symmetric part of a kernel, negative gains included. The first filter is applied to every channel, the others, for
+    what one gain cannot express, to their mean. Windows are tapered by the square root of a Hann window before and
+    after, and add up. The gains start at 0: a new filter gives nothing.
 
     Args:
         channels: width of the small network.
         window: side of the windows in pixels, even; they start every half of it. Twice the longest streak or more.
+        filters: how many.
     """
 
     taper: Tensor
 
-    def __init__(self, channels: int, window: int) -> None:
+    def __init__(self, channels: int, window: int, filters: int) -> None:
         super().__init__()
         self.window = window
+        self.filters = filters
         hann = torch.hann_window(window)
         self.register_buffer("taper", torch.outer(hann, hann).sqrt(), persistent=False)
         bins = window * (window // 2 + 1)
         self.read = nn.Conv2d(bins, channels, 1)
         self.around = nn.Conv2d(channels, channels, 1)
         self.mix = GatedBlock(channels)
-        self.gains = nn.Conv2d(channels, bins, 1)
+        self.gains = nn.Conv2d(channels, filters * bins, 1)
         nn.init.zeros_(self.gains.weight)
         nn.init.zeros_(self.gains.bias)
 
     def forward(self, blur: Tensor) -> Tensor:
-        """What the filter adds to the blurry picture (N, C, H, W) in [0, 1]: the same shape, float32."""
+        """What the filters make of a blurry picture (N, C, H, W) in [0, 1].
+
+        Returns:
+            (N, C + filters - 1, H, W), float32: the first filter's channels, then one channel for each of the others.
+        """
         height, width = blur.shape[2:]
         with full_precision(blur):
             padded = self._padded(blur.float())
             windows = padded.unfold(2, self.window, self.window // 2).unfold(3, self.window, self.window // 2)
             windows = windows - windows.mean((4, 5), keepdim=True)
             spectrum = torch.fft.rfft2(windows * self.taper, norm="ortho")
-            power = spectrum.mean(1).abs().square()
-            power = torch.log(power + FLOOR).flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
+            grey = spectrum.mean(1, keepdim=True)
+            power = torch.log(grey.abs().square() + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
         gains = self._gains(power - power.mean(1, keepdim=True))
         with full_precision(blur):
-            gains = gains.float().permute(0, 2, 3, 1).unflatten(3, (self.window, -1))
-            filtered = torch.fft.irfft2(spectrum * gains[:, None], windows.shape[4:], norm="ortho") * self.taper
+            gains = gains.float().unflatten(1, (self.filters, self.window, -1)).permute(0, 1, 4, 5, 2, 3)
+            guesses = torch.cat([spectrum * gains[:, :1], grey * gains[:, 1:]], dim=1)
+            filtered = torch.fft.irfft2(guesses, windows.shape[4:], norm="ortho") * self.taper
             added = self._added_up(filtered, padded.shape[2:])
         start = self.window // 2
         return added[:, :, start : start + height, start : start + width]

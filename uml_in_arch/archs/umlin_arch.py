@@ -67,7 +67,7 @@ class UMLIN(TwoBranchFlow):
 class UMLINPlus(TwoBranchFlow):
     """Our UML-IN: the flows are conditioned on features of the blurry image.
 
-    A context network runs over the Haar bands of the blurry image and of a first guess that a filter makes from local
+    A context network runs over the Haar bands of the blurry image and of first guesses that filters make from local
     power spectra. The blur branch sees its features on the way down, the sharp branch those on the way up, where the
     sharp low band of each level joins in. Both branches are exactly invertible given the blurry image. After the
     coupling of each step an affine injector lets the condition reach every channel; both compute with a single 1x1
@@ -82,6 +82,7 @@ class UMLINPlus(TwoBranchFlow):
         clamp: bound of the couplings' log-scales.
         spectral_channels: width of the network that reads the power spectra.
         spectral_window: side of their windows in pixels, even; twice the longest streak or more.
+        spectral_filters: number of guesses.
 
     Raises:
         OptionError: for numbers that make no network.
@@ -97,14 +98,14 @@ class UMLINPlus(TwoBranchFlow):
         clamp: float = 1.0,
         spectral_channels: int = 64,
         spectral_window: int = 64,
+        spectral_filters: int = 5,
     ) -> None:
         num_levels = len(widths)
         check_common(in_channels, num_levels, num_steps, clamp)
-        if spectral_channels < 1 or spectral_window < 4 or spectral_window % 2:
-            raise OptionError(
-                "spectral_channels must be at least 1 and spectral_window even and at least 4, "
-                f"got {spectral_channels} and {spectral_window}"
-            )
+        if min(spectral_channels, spectral_filters) < 1:
+            raise OptionError("spectral_channels and spectral_filters must be at least 1")
+        if spectral_window < 4 or spectral_window % 2:
+            raise OptionError(f"spectral_window must be even and at least 4, got {spectral_window}")
         widths = per_level("widths", list(widths), num_levels)
 
         pointwise = partial(zero_conv, kernel_size=1)
@@ -118,7 +119,9 @@ class UMLINPlus(TwoBranchFlow):
         super().__init__(in_channels, branch(), branch())
         encoder_counts = per_level("encoder_blocks", encoder_blocks, num_levels, minimum=0)
         decoder_counts = per_level("decoder_blocks", decoder_blocks, num_levels, minimum=0)
-        self.context_encoder = ContextEncoder(in_channels, widths, encoder_counts, spectral_channels, spectral_window)
+        self.context_encoder = ContextEncoder(
+            in_channels, widths, encoder_counts, spectral_channels, spectral_window, spectral_filters
+        )
         self.context_decoder = ContextDecoder(in_channels, widths, decoder_counts)
 
     def encode(self, image: Tensor, branch: BranchName, blur: Tensor | None = None) -> Latents:
