@@ -20,7 +20,7 @@ from uml_in_arch.deblur.__main__ import main
 from uml_in_arch.deblur.jobs import plan
 from uml_in_arch.errors import DataError, UserError
 
-NETWORK = {"type": "UMLINPlus", "widths": [8, 8]}
+NETWORK = {"type": "UMLINPlus", "widths": [8, 8], "spectral_window": 16}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

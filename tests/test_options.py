@@ -168,6 +168,7 @@ class TestCheck:
             ("train.optim_g.type", "adam", "torch.optim has no 'adam'; did you mean 'Adam'?"),
             ("train.optim_g.beta", [0.9, 0.9], "did you mean 'betas'?"),
             ("train.scheduler.type", "Cosine", "train.scheduler.type: found 'Cosine'"),
+            ("train.scheduler.type", "LinearDecayLR", "train.scheduler.type: found 'LinearDecayLR'"),
             ("train.scheduler", {"type": "CosineAnnealingRestartLR", "periods": [10]}, "less than total_iter 20"),
             ("train.pixel_opt.type", "L1", "did you mean 'L1Loss'?"),
             ("train.pixel_opt.loss_wieght", 1, "did you mean 'loss_weight'?"),

@@ -161,7 +161,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 from uml_in_arch import cli
 def write():
-    with checkpoints.written_whole({str(tmp_path / "models")!r}, 1) as stage:
+    with checkpoints.written_whole({str(tmp_path / "models")!r}) as stage:
         try:
             torch.save({{"params": torch.zeros(9999)}}, stage / "net_g_5.pth")
         except Exception:

@@ -88,13 +88,13 @@ def refuse_mismatch(net: nn.Module, weights: Mapping[str, Tensor], path: str | P
 
 
 @contextmanager
-def written_whole(folder: str | Path, expected: int) -> Iterator[Path]:
-    """A folder to write ``expected`` checkpoints into, which then replace those in ``folder`` at once.
+def written_whole(folder: str | Path) -> Iterator[Path]:
+    """A folder to write checkpoints into, which then replace those of the same names in ``folder``.
 
     A killed process leaves the old files as they were, and a folder ``.saving`` that the next call removes.
 
     Raises:
-        CheckpointError: Fewer whole files came out; the old ones are intact.
+        CheckpointError: No whole file came out; the old ones are intact.
     """
     stage = Path(folder) / ".saving"
     shutil.rmtree(stage, ignore_errors=True)
@@ -102,7 +102,7 @@ def written_whole(folder: str | Path, expected: int) -> Iterator[Path]:
         stage.mkdir(parents=True)
         yield stage
         files = [file for file in sorted(stage.iterdir()) if zipfile.is_zipfile(file)]
-        if len(files) < expected:
+        if not files:
             raise CheckpointError(f"{folder}: could not write a checkpoint; is the disk full? The old ones are intact")
         for file in files:
             _flush(file)

@@ -25,6 +25,7 @@ from uml_in_arch.options import (
     ValOptions,
     did_you_mean,
 )
+from uml_in_arch.schedules import LinearDecayLR
 
 Where = tuple[str | int, ...]
 
@@ -216,7 +217,14 @@ class _Check:
         where = ("train", "scheduler")
         name = "MultiStepRestartLR" if options["type"] == "MultiStepLR" else options["type"]
         arguments = _without(options, "type")
-        check_arguments(getattr(lr_scheduler, name), arguments, where, given=("optimizer",))
+        constructor = LinearDecayLR if name == "LinearDecayLR" else getattr(lr_scheduler, name)
+        check_arguments(constructor, arguments, where, given=("optimizer",))
+        if constructor is LinearDecayLR:
+            length = arguments["constant"] + arguments["decay"]
+            if length < total_iter or arguments["decay"] < 1:
+                raise OptionError(
+                    f"train.scheduler: constant and decay sum to {length}, total_iter is {total_iter}; lengthen decay"
+                )
         for key in {"milestones", "periods", "restarts", "restart_weights"} & arguments.keys():
             validate(list[float], arguments[key], (*where, key))
         if "periods" in arguments:

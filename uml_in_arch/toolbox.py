@@ -468,7 +468,7 @@ def _wrap_model_ema(original: Callable[..., None]) -> Callable[..., None]:
 def _wrap_save_network(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def save_network(self: Any, net: Any, net_label: str, current_iter: int, param_key: Any = "params") -> None:
-        with _written_whole(self.opt, "models", expected=1):
+        with _written_whole(self.opt, "models"):
             original(self, net, net_label, current_iter, param_key)
 
     return save_network
@@ -483,20 +483,20 @@ def _wrap_save_training_state(original: Callable[..., None]) -> Callable[..., No
                 TrainingBar.current.show(int(self.opt["train"]["total_iter"]), getattr(self, "log_dict", {}))
             TrainingBar.close()
             return
-        with _written_whole(self.opt, "training_states", expected=1):
+        with _written_whole(self.opt, "training_states"):
             original(self, epoch, current_iter)
 
     return save_training_state
 
 
 @contextmanager
-def _written_whole(opt: dict[str, Any], key: str, expected: int) -> Iterator[None]:
+def _written_whole(opt: dict[str, Any], key: str) -> Iterator[None]:
     """Point ``opt['path'][key]`` at a temporary folder; only rank 0 writes."""
     if _rank() != 0:
         yield
         return
     folder = opt["path"][key]
-    with checkpoints.written_whole(folder, expected) as stage:
+    with checkpoints.written_whole(folder) as stage:
         opt["path"][key] = str(stage)
         try:
             yield

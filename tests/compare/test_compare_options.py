@@ -12,6 +12,7 @@ from tiny import paired_options, write_options, write_pair
 
 from uml_in_arch.compare import evaluation, options
 from uml_in_arch.errors import OptionError, UserError
+from uml_in_arch.methods import SelfDeblur
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -40,6 +41,22 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         (
             lambda o: o["entries"]["mine"]["network_g"].update(num_leves=2),
             "entries.mine: network_g.num_leves: unknown key; did you mean 'num_levels'?",
+        ),
+        (
+            lambda o: o["entries"]["mine"].update(method={"type": "SelfDeblur"}),
+            "entries.mine: has a method, so network_g must go",
+        ),
+        (
+            lambda o: o["entries"].update(fitted={"method": {"type": "SelfDebler"}}),
+            "entries.fitted: method.type: no method is registered as 'SelfDebler'; did you mean 'SelfDeblur'?",
+        ),
+        (
+            lambda o: o["entries"].update(fitted={"method": {"type": "SelfDeblur", "iteration": 5}}),
+            "entries.fitted: method.iteration: unknown key; did you mean 'iterations'?",
+        ),
+        (
+            lambda o: o["entries"].update(fitted={"method": {"type": "SelfDeblur", "kernel_size": 21}}),
+            "entries.fitted: method.kernel_size: found 21",
         ),
         (lambda o: o["entries"]["mine"].update(val={"tile": 32}), "entries.mine.val.tile_overlap: must be less"),
         (lambda o: o["entries"]["mine"].update(path={"pretrain": "a"}), "entries.mine.path.pretrain: unknown key"),
@@ -117,11 +134,20 @@ def test_a_missing_library_fails_in_the_row_only(
 
 
 def test_the_shipped_file_passes_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blur, sharp = write_pair(tmp_path, "test", 1)
-    (tmp_path / "datasets" / "GoPro").mkdir(parents=True)
-    blur.rename(tmp_path / "datasets" / "GoPro" / "test_blur.lmdb")
-    sharp.rename(tmp_path / "datasets" / "GoPro" / "test_sharp.lmdb")
+    write_pair(tmp_path / "datasets" / "GoPro", "test", 1)
     monkeypatch.chdir(tmp_path)
     loaded = options.load(ROOT / "options" / "compare_GoPro.yml")
     assert {"UML-IN", "UMLINPlus", "NAFNet"} <= loaded.entries.keys()
+    assert all(entry.method is None for entry in loaded.entries.values())
     assert loaded.metrics_of("GoPro") == {name: metric.model_dump() for name, metric in options.METRICS.items()}
+
+
+def test_the_shipped_file_with_a_per_image_method_passes_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pair(tmp_path / "datasets" / "Lai", "uniform", 1)
+    monkeypatch.chdir(tmp_path)
+    loaded = options.load(ROOT / "options" / "compare_Lai.yml", ["entries:SelfDeblur:method:iterations=5"])
+    method = evaluation.build_method(loaded.entries["SelfDeblur"].method)
+    assert isinstance(method, SelfDeblur)
+    assert (method.iterations, method.kernel_size) == (5, (75, 75))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,11 +14,14 @@ import pytest
 import torch
 from tiny import paired_options, write_pair
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from uml_in_arch.compare import cost, evaluation, gallery, paper, scatter
-from uml_in_arch.compare.options import Comparison, CostOptions
-from uml_in_arch.compare.results import Cost, Result, Scored, build_table
+from uml_in_arch.archs import UMLIN
+from uml_in_arch.compare import cost, evaluation, gallery, paper, scatter, sources
+from uml_in_arch.compare.options import Comparison, CostOptions, EntryOptions, MethodOptions
+from uml_in_arch.compare.results import Cost, Result, Scored, build_table, remark
 from uml_in_arch.errors import CheckpointError, UserError
+from uml_in_arch.methods import PerImageMethod
 
 CPU = torch.device("cpu")
 
@@ -70,7 +75,7 @@ def test_peak_memory_remembers_what_was_freed() -> None:
     [
         (nn.Upsample(scale_factor=2), "deblurring keeps the size"),
         (nn.Threshold(2.0, math.nan), "not finite"),
-        (lambda image: [image], "returned list"),
+        (lambda image: [image], "list came back"),
     ],
 )
 def test_what_is_no_picture_is_refused(comparison: Comparison, tmp_path: Path, net: Any, expected: str) -> None:
@@ -94,9 +99,89 @@ def test_another_checkpoint_has_another_folder(comparison: Comparison, tmp_path:
         torch.manual_seed(seed)
         entry = comparison.entries["a"].model_copy(deep=True)
         entry.path.pretrain_network_g = str(tmp_path / "net.pth")
-        torch.save({"params": evaluation.build(entry, CPU).state_dict()}, tmp_path / "net.pth")
-        folders.add(evaluation.cached_folder(comparison, entry))
+        net = evaluation.build(entry, CPU)
+        torch.save({"params": net.state_dict()}, tmp_path / "net.pth")
+        folders.add(evaluation.cached_folder(comparison, entry, net))
     assert len(folders) == 2
+
+
+def test_another_method_has_another_folder(comparison: Comparison) -> None:
+    folders = set()
+    for iterations in (5, 6, 6):
+        method = MethodOptions(type="SelfDeblur", iterations=iterations)
+        entry = EntryOptions(method=method)
+        folders.add(evaluation.cached_folder(comparison, entry, evaluation.build_method(method)))
+    assert len(folders) == 2
+
+
+NET = """
+from torch import nn
+from edited.parts import conv
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = conv()
+"""
+PARTS = "from torch import nn\nconv = lambda: nn.Conv2d(3, 3, 1)\n"
+
+
+def test_an_edited_network_has_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "edited"
+    folder.mkdir()
+    for name, text in {"__init__": "", "net": NET, "parts": PARTS, "other": ""}.items():
+        (folder / f"{name}.py").write_text(text)
+    classes = sources.classes_of(importlib.import_module("edited.net").Net())
+    importlib.import_module("edited.other")
+    digests = [sources.digest_of(classes)]
+    for name in ("other", "net", "parts"):
+        (folder / f"{name}.py").write_text(f"{(folder / name).with_suffix('.py').read_text()}# edited\n")
+        digests.append(sources.digest_of(classes))
+    unedited, other, net, parts = digests
+    assert unedited == other
+    assert len({unedited, net, parts}) == 3
+
+
+def test_digest_covers_the_flows_of_ours() -> None:
+    digest = sources.digest_of([UMLIN])
+    assert digest == sources.digest_of([UMLIN, nn.Conv2d])
+    assert digest != sources.digest_of(sources.classes_of(UMLIN(num_levels=1, num_steps=1, hidden_channels=4)))
+
+
+class Counts(PerImageMethod):
+    """Each iteration is one 1x1 convolution of three channels, and its gradient to the weights."""
+
+    iterations = 7
+
+    def parameters(self) -> int:
+        return 9
+
+    def estimates(self, blurry: Tensor) -> Iterator[Tensor]:
+        weights = torch.eye(3).view(3, 3, 1, 1).requires_grad_()
+        for _ in range(self.iterations):
+            result = F.conv2d(blurry, weights)
+            result.sum().backward()
+            yield result.detach()
+
+
+def test_cost_of_a_method_is_that_of_an_iteration_times_their_number() -> None:
+    options = CostOptions(size=(32, 32), warm_up=20, repeats=3)
+    measured = cost.measure_method(Counts(), options, CPU, cost.PeakMemory(CPU))
+    assert (measured.parameters, measured.iterations) == (9, 7)
+    assert measured.gmacs == pytest.approx(7 * 2 * 9 * 256**2 / 1e9)
+    assert measured.latency > 0
+    shown = remark(Result("x", "Counts", True, measured))
+    assert shown == (
+        "fits each picture in 7 iterations of 0.0 GMACs, backward pass included; latency: that of one iteration times 7"
+    )
+
+
+def test_a_method_restores_with_gradients_whatever_the_caller_has() -> None:
+    told: list[int] = []
+    with torch.no_grad():
+        Counts().restore(torch.rand(1, 3, 4, 5), told.append)
+    assert told == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_broken_checkpoint(comparison: Comparison, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tiny import paired_options, write_options, write_pair
 from uml_in_arch import cli
 from uml_in_arch.compare import __main__ as compare
 from uml_in_arch.compare import paper
+from uml_in_arch.methods import SelfDeblur
 from uml_in_arch.models.tiling import restore
 
 from basicsr.archs import build_network
@@ -32,6 +33,7 @@ from basicsr.data import build_dataset
 from basicsr.metrics import calculate_metric
 from basicsr.utils import tensor2img
 
+METHOD = {"type": "SelfDeblur", "iterations": 4, "kernel_size": [5, 7], "channels": 4}
 NETWORK = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 1}
 EVIL = "</script><script>alert(1)</script>"
 METRICS = {
@@ -68,6 +70,12 @@ def comparison_options(folder: Path, entries: dict[str, Any], pictures: int) -> 
     }
 
 
+def blurry_pictures(done: Done) -> list[dict[str, Any]]:
+    section = {key: value for key, value in done.options["datasets"]["pairs"].items() if key != "paper"}
+    dataset = build_dataset({**section, "name": "pairs", "phase": "test", "scale": 1})
+    return [dataset[index] for index in range(3)]
+
+
 def save_network(file: Path, options: dict[str, Any]) -> Path:
     torch.manual_seed(0)
     torch.save({"params": build_network(options).state_dict()}, file)
@@ -82,6 +90,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         "compact": {"network_g": NETWORK, "path": weights, "val": {"tile": 48, "tile_overlap": 16}},
         "other's weights": {"network_g": {**NETWORK, "num_feat": 6}, "path": weights},
         EVIL: {"network_g": NETWORK},
+        "fitted": {"method": METHOD},
     }
     options = comparison_options(folder, entries, 3)
     file = write_options(folder / "compare.yml", options)
@@ -95,10 +104,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 def test_scores_are_those_of_the_metrics_by_hand(done: Done) -> None:
     net = build_network(NETWORK)
     net.load_state_dict(torch.load(done.options["entries"]["compact"]["path"]["pretrain_network_g"])["params"])
-    section = {key: value for key, value in done.options["datasets"]["pairs"].items() if key != "paper"}
-    dataset = build_dataset({**section, "name": "pairs", "phase": "test", "scale": 1})
     by_hand: dict[str, dict[str, list[float]]] = {"blurry input": {}, "compact": {}}
-    for item in (dataset[index] for index in range(3)):
+    for item in blurry_pictures(done):
         with torch.no_grad():
             tiled = restore(net, item["lq"][None], tile=48, overlap=16)
             pictures = {"blurry input": tensor2img(item["lq"]), "compact": tensor2img(tiled)}
@@ -117,7 +124,7 @@ def test_scores_are_those_of_the_metrics_by_hand(done: Done) -> None:
 
 def test_failed_and_cost_only_rows_say_so_and_the_rest_goes_on(done: Done) -> None:
     assert done.status == compare.EXIT_SOME_FAILED
-    blurry, compact, others, evil = done.rows()
+    blurry, compact, others, evil, _ = done.rows()
     assert (blurry["entry"], compact["entry"], evil["entry"]) == ("blurry input", "compact", EVIL)
     assert compact["remark"] == ""
     assert "these are not weights of SRVGGNetCompact" in others["remark"]
@@ -131,6 +138,22 @@ def test_failed_and_cost_only_rows_say_so_and_the_rest_goes_on(done: Done) -> No
     assert {blurry["parameters (M)"], blurry["GMACs at 256x256"]} == {""}
     parameters = sum(parameter.numel() for parameter in build_network(NETWORK).parameters())
     assert float(compact["parameters (M)"]) == pytest.approx(parameters / 1e6)
+
+
+def test_per_image_method_has_a_row_like_a_network(done: Done) -> None:
+    row = done.rows()[-1]
+    assert (row["entry"], row["arch"]) == ("fitted", "SelfDeblur")
+    assert row["remark"].startswith("fits each picture in 4 iterations of ")
+    assert row["remark"].endswith("; latency: that of one iteration times 4; GMACs without its FFTs")
+    own = {key: value for key, value in METHOD.items() if key != "type"}
+    assert float(row["parameters (M)"]) == pytest.approx(SelfDeblur(**own).parameters() / 1e6)
+    item = blurry_pictures(done)[0]
+    by_hand = calculate_metric(
+        {"img": tensor2img(SelfDeblur(**own).restore(item["lq"][None])), "img2": tensor2img(item["gt"])},
+        dict(METRICS["PSNR"]),
+    )
+    (score,) = (r["PSNR"] for r in done.rows("pictures.csv") if (r["entry"], r["picture"]) == ("fitted", "p0"))
+    assert float(score) == pytest.approx(by_hand, abs=0.05)  # the worker may run another number of threads
 
 
 def test_paper_stands_beside_ours_and_says_whose_it_is(done: Done) -> None:
@@ -151,9 +174,9 @@ def test_page_is_one_file_and_names_cannot_break_it(done: Done) -> None:
     assert set(re.findall(r"https?://[\w./]+", page)) == {"http://www.w3.org/2000/svg"}
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
     (dataset,) = data["datasets"]
-    assert [row["entry"] for row in dataset["rows"]] == ["blurry input", "compact", "other's weights", EVIL]
+    assert [row["entry"] for row in dataset["rows"]] == ["blurry input", "compact", "other's weights", EVIL, "fitted"]
     assert [exhibit["picture"] for exhibit in dataset["exhibits"]] == ["p0", "p2"]
-    assert [name for name, _ in dataset["exhibits"][0]["versions"]] == ["blurry input", "compact", "sharp"]
+    assert [name for name, _ in dataset["exhibits"][0]["versions"]] == ["blurry input", "compact", "fitted", "sharp"]
 
 
 def test_crop_sheets_and_plots_are_pictures(done: Done) -> None:
@@ -198,7 +221,7 @@ def test_page_works_in_a_browser(done: Done, tmp_path: Path) -> None:
     results = json.loads(re.search(r'data-results="([^"]*)"', shown)[1].replace("&quot;", '"'))
     scores = {row["entry"]: float(row["PSNR"]) for row in done.rows() if row["PSNR"]}
     ordered = sorted(scores, key=lambda entry: -scores[entry])
-    assert results == [ordered[0], ordered[-1], "520", True, 3, True]
+    assert results == [ordered[0], ordered[-1], "520", True, 4, True]
 
 
 def test_killed_run_goes_on_where_it_stopped(

@@ -101,6 +101,22 @@ def test_training_goes_on_where_it_stopped(discriminator: str, tmp_path: Path, b
     torch.testing.assert_close(parameters(resumed), parameters(model))
 
 
+def test_both_rates_fall_linearly_and_go_on_after_a_resume(tmp_path: Path) -> None:
+    opt = gan_options(tmp_path, "PatchDiscriminator")
+    opt["train"]["scheduler"] = {"type": "LinearDecayLR", "constant": 2, "decay": 4}
+    model = make_model(tmp_path, opt)
+    rates = []
+    for _ in range(8):
+        rates.append([optimizer.param_groups[0]["lr"] * 1e3 for optimizer in model.optimizers])
+        for optimizer, schedule in zip(model.optimizers, model.schedulers, strict=True):
+            optimizer.step()
+            schedule.step()
+    assert rates == [pytest.approx([share, share]) for share in (1, 1, 1, 0.75, 0.5, 0.25, 0, 0)]
+    resumed = make_model(tmp_path, opt).schedulers[0]
+    resumed.load_state_dict({**model.schedulers[0].state_dict(), "last_epoch": 4})
+    assert resumed.get_lr() == [pytest.approx(0.5e-3)]
+
+
 def test_critic_learns_to_tell_sharp_from_restored(tmp_path: Path, batch: dict[str, Tensor]) -> None:
     opt = gan_options(tmp_path, "PatchDiscriminator")
     opt["train"] |= {"critic_steps": 1, "gradient_penalty": 1.0}
@@ -142,6 +158,11 @@ def test_non_finite_steps_change_neither_network(tmp_path: Path, batch: dict[str
             "train",
             {"perceptual_opt": {"type": "VGGFeatureLoss"}},
             "experiments/pretrained_models/vgg19-dcbb9e9d.pth: there is no such file",
+        ),
+        (
+            "train",
+            {"scheduler": {"type": "LinearDecayLR", "constant": 5, "decay": 5}},
+            "constant and decay sum to 10, total_iter is 20",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates, latency and memory of a network on this machine."""
+"""Parameters, multiply-accumulates, latency and memory of a network or method on this machine."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from uml_in_arch.compare.options import CostOptions
 from uml_in_arch.compare.results import Cost
+from uml_in_arch.methods import PerImageMethod
 
 GMACS_SIDE = 256
 _MIB = 2**20
@@ -57,29 +58,61 @@ def measure(
         device: where.
         memory: made before the network was built.
     """
-    noise = torch.rand(1, 3, *options.size, generator=torch.Generator().manual_seed(0)).to(device)
-    seconds = []
+    noise = _noise(options, device)
     with torch.no_grad():
-        for number in range(options.warm_up + options.repeats):
-            start = time.perf_counter()
-            restorer(noise)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if number >= options.warm_up:
-                seconds.append(time.perf_counter() - start)
-    peak = memory.mib()
-    gmacs, uses_fft = _count(net, device)
+        latency = _time(lambda: restorer(noise), options.warm_up, options.repeats, device)
+        peak = memory.mib()
+        gmacs, uses_fft = _count(net, device)
     parameters = sum(parameter.numel() for parameter in net.parameters())
-    return Cost(parameters, gmacs, uses_fft, median(seconds), peak)
+    return Cost(parameters, gmacs, uses_fft, latency, peak)
 
 
-def _count(net: nn.Module, device: torch.device) -> tuple[float | None, bool]:
-    """1e9 multiply-accumulates at 256x256, None if the network does not take that size; and whether it has FFTs."""
+def measure_method(method: PerImageMethod, options: CostOptions, device: torch.device, memory: PeakMemory) -> Cost:
+    """Time some iterations of a per-image method on noise, and count what the first one computes.
+
+    All of a method's iterations could take hours, so latency and multiply-accumulates are those of one times their
+    number.
+
+    Args:
+        method: a built one.
+        options: ``warm_up`` and ``repeats`` are iterations here.
+        device: where.
+        memory: made before the method was built.
+    """
+    repeats = min(options.repeats, method.iterations)
+    warm_up = min(options.warm_up, method.iterations - repeats)
+    with torch.enable_grad():
+        estimates = method.estimates(_noise(options, device))
+        latency = _time(lambda: next(estimates), warm_up, repeats, device)
+        peak = memory.mib()
+        gmacs, uses_fft = _count(lambda image: next(method.estimates(image)), device)
+    count = method.iterations
+    return Cost(method.parameters(), None if gmacs is None else gmacs * count, uses_fft, latency * count, peak, count)
+
+
+def _noise(options: CostOptions, device: torch.device) -> Tensor:
+    return torch.rand(1, 3, *options.size, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _time(call: Callable[[], object], warm_up: int, repeats: int, device: torch.device) -> float:
+    """Median seconds of a call."""
+    seconds = []
+    for _ in range(warm_up + repeats):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return median(seconds[warm_up:])
+
+
+def _count(function: Callable[[Tensor], object], device: torch.device) -> tuple[float | None, bool]:
+    """1e9 multiply-accumulates at 256x256, None if the function does not take that size; and whether it has FFTs."""
     operations = _Operations()
     counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), operations, counter:
-            net(torch.rand(1, 3, GMACS_SIDE, GMACS_SIDE, device=device))
+        with operations, counter:
+            function(torch.rand(1, 3, GMACS_SIDE, GMACS_SIDE, device=device))
     except Exception:
         return None, operations.any_fft
     return counter.get_total_flops() / 2e9, operations.any_fft

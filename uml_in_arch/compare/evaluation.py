@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from uml_in_arch import __version__, checkpoints
-from uml_in_arch.compare import cache
-from uml_in_arch.compare.options import Comparison, EntryOptions, RestoreOptions
+from uml_in_arch.compare import cache, sources
+from uml_in_arch.compare.options import Comparison, EntryOptions, MethodOptions, RestoreOptions
 from uml_in_arch.compare.results import Scored
 from uml_in_arch.compare.scoring import Scorer
 from uml_in_arch.errors import CheckpointError, OptionError
+from uml_in_arch.methods import METHOD_REGISTRY, PerImageMethod
 from uml_in_arch.models.tiling import restore
 
 from basicsr.archs import build_network
@@ -32,6 +33,15 @@ def build(entry: EntryOptions, device: torch.device) -> nn.Module:
         UserError: It cannot be built.
     """
     return build_network(entry.network_g.model_dump()).to(device).eval()
+
+
+def build_method(options: MethodOptions) -> PerImageMethod:
+    """The per-image method of an entry.
+
+    Raises:
+        UserError: It cannot be built.
+    """
+    return METHOD_REGISTRY.get(options.type)(**(options.model_extra or {}))
 
 
 def load_weights(net: nn.Module, entry: EntryOptions) -> None:
@@ -53,19 +63,35 @@ def load_weights(net: nn.Module, entry: EntryOptions) -> None:
 def restorer(net: nn.Module, options: RestoreOptions) -> Restorer:
     """The network with its padding or tiles."""
 
+    @torch.no_grad()
     def run(image: Tensor) -> Tensor:
         return restore(net, image, tile=options.tile, overlap=options.tile_overlap, multiple=options.pad_multiple)
 
     return run
 
 
-def cached_folder(comparison: Comparison, entry: EntryOptions) -> Path:
-    """Where an entry's restored pictures are kept: another checkpoint or option has another folder."""
-    weights = cache.file_digest(entry.path.pretrain_network_g)
-    key = cache.digest(
-        entry.network_g.model_dump(), entry.path.param_key_g, weights, entry.val.model_dump(), __version__
-    )
-    return comparison.folder / "restored" / f"{cache.file_name(entry.network_g.type)}_{key}"
+def cached_folder(comparison: Comparison, entry: EntryOptions, subject: nn.Module | PerImageMethod) -> Path:
+    """Where an entry's restored pictures are kept: another checkpoint, option or source text has another folder."""
+    key = cache.digest(*identity(entry, subject), *_weights(entry))
+    return comparison.folder / "restored" / f"{cache.file_name(entry.arch)}_{key}"
+
+
+def identity(entry: EntryOptions, subject: nn.Module | PerImageMethod) -> list[Any]:
+    """Plain data that tells an entry from others, its weights aside.
+
+    Args:
+        entry: its options.
+        subject: what was built from them.
+    """
+    if isinstance(subject, PerImageMethod):
+        return [entry.method.model_dump(), sources.digest_of([type(subject)]), __version__]
+    text = sources.digest_of(sources.classes_of(subject))
+    return [entry.network_g.model_dump(), entry.val.model_dump(), text, __version__]
+
+
+def _weights(entry: EntryOptions) -> list[str | None]:
+    path = entry.path
+    return [path.param_key_g, cache.file_digest(path.pretrain_network_g)] if path.pretrain_network_g else []
 
 
 def evaluate(
@@ -129,13 +155,12 @@ def restore_picture(run: Restorer, blurry: Tensor, device: torch.device, picture
         UserError: The network's output is no picture of the same size.
     """
     image = blurry[None].to(device)
-    with torch.no_grad():
-        output = run(image)
+    output = run(image)
     if not isinstance(output, Tensor) or output.shape != image.shape:
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise OptionError(
-            f"{picture}: the network returned {found} for {tuple(image.shape)}; deblurring keeps the size (upscale: 1?)"
+            f"{picture}: {found} came back for {tuple(image.shape)}; deblurring keeps the size (upscale: 1?)"
         )
     if not torch.isfinite(output).all():
-        raise CheckpointError(f"{picture}: the network returned numbers that are not finite; use another checkpoint")
+        raise CheckpointError(f"{picture}: numbers that are not finite came back; use another checkpoint or options")
     return output

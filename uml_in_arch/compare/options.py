@@ -16,7 +16,8 @@ import uml_in_arch.compare.registries  # noqa: F401  (what an option file may na
 from uml_in_arch import option_check, options
 from uml_in_arch.compare.paper import DATA_SETS
 from uml_in_arch.errors import OptionError, UserError
-from uml_in_arch.options import MetricOptions, Section
+from uml_in_arch.methods import METHOD_REGISTRY
+from uml_in_arch.options import MetricOptions, OpenSection, Section, did_you_mean
 
 from basicsr.utils.registry import METRIC_REGISTRY
 
@@ -32,10 +33,15 @@ _RESTORING = ("tile", "tile_overlap", "pad_multiple")
 _WEIGHTS = ("pretrain_network_g", "param_key_g", "strict_load_g")
 
 
-class NetworkOptions(BaseModel):
+class NetworkOptions(OpenSection):
     """``network_g``: a registered network and its constructor's arguments."""
 
-    model_config = ConfigDict(extra="allow")
+    type: str
+
+
+class MethodOptions(OpenSection):
+    """``method``: a registered per-image method and its constructor's arguments."""
+
     type: str
 
 
@@ -56,15 +62,31 @@ class RestoreOptions(Section):
 
 
 class EntryOptions(Section):
-    """One network of the comparison."""
+    """One network of the comparison, or one method that deblurs each picture by itself.
 
-    network_g: NetworkOptions
+    Keys:
+        network_g, path, val: a network, its checkpoint, how it restores.
+        method: instead of all three.
+    """
+
+    network_g: NetworkOptions | None = None
     path: WeightOptions = WeightOptions()
     val: RestoreOptions = RestoreOptions()
+    method: MethodOptions | None = None
+
+    @property
+    def arch(self) -> str:
+        """The registered name of its network or method."""
+        return (self.method or self.network_g).type
+
+    @property
+    def restores(self) -> bool:
+        """Whether it has all that it takes to restore pictures; if not, only its cost is measured."""
+        return self.method is not None or bool(self.path.pretrain_network_g)
 
 
 class CostOptions(Section):
-    """How latency and memory are measured.
+    """How latency and memory are measured. A pass of a per-image method is one of its iterations.
 
     Keys:
         size: height and width of the picture, in pixels.
@@ -126,7 +148,7 @@ class Comparison(Section):
         output: folder for everything that is written; ``results/compare_NAME`` by default.
         device: ``auto`` takes a GPU if there is one.
         threads: CPU threads of each network; PyTorch's choice by default.
-        entries: name to network. ``base: FILE`` takes ``network_g``, ``path`` and ``val`` from a test file.
+        entries: name to network or method. ``base: FILE`` takes ``network_g``, ``path`` and ``val`` from a test file.
         datasets: name to data set.
         metrics: name to registered metric, as in ``val.metrics``.
         pyiqa: name to a metric of that library, as ``{type: lpips, better: lower}``; left out where it is missing.
@@ -243,6 +265,11 @@ def _check_values(comparison: Comparison) -> None:
     if comparison.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("device: PyTorch finds no GPU here; set it to auto or cpu")
     for name, entry in comparison.entries.items():
+        if entry.method is None and entry.network_g is None:
+            raise OptionError(f"entries.{name}.network_g: missing; add it, or a per-image method")
+        unused = {"network_g", "path", "val"} & entry.model_fields_set
+        if entry.method is not None and unused:
+            raise OptionError(f"entries.{name}: has a method, so {' and '.join(sorted(unused))} must go")
         if entry.val.tile is not None and entry.val.tile_overlap >= entry.val.tile:
             raise OptionError(f"entries.{name}.val.tile_overlap: must be less than the tile, {entry.val.tile}")
 
@@ -260,12 +287,25 @@ def _check_parts(comparison: Comparison, source: str) -> None:
             raise type(error)(text) from error
     first = next(iter(comparison.datasets))
     for name, entry in comparison.entries.items():
+        if entry.method is not None:
+            _check_method(entry.method, f"{source}: entries.{name}")
+            continue
         network = entry.network_g.model_dump()
         try:
             option_check.check(_test_options(comparison, first, network), False, f"{source}: entries.{name}")
         except OptionError as error:
             if not _lacks_library(error):
                 raise
+
+
+def _check_method(method: MethodOptions, source: str) -> None:
+    if method.type not in METHOD_REGISTRY:
+        hint = did_you_mean(method.type, METHOD_REGISTRY.keys())
+        raise OptionError(f"{source}: method.type: no method is registered as {method.type!r}{hint}")
+    try:
+        option_check.check_arguments(METHOD_REGISTRY.get(method.type), method.model_extra or {}, ("method",))
+    except OptionError as error:
+        raise OptionError(f"{source}: {error}") from error
 
 
 def _test_options(comparison: Comparison, dataset: str, network: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Cost:
         uses_fft: whether it has Fourier transforms, which ``gmacs`` leaves out.
         latency: seconds for a picture of the chosen size, the median.
         memory: MiB at most above what the process had before the network was built.
+        iterations: of a method that iterates; ``gmacs`` and ``latency`` are those of one, timed, times this many.
     """
 
     parameters: int
@@ -30,6 +31,7 @@ class Cost:
     uses_fft: bool
     latency: float
     memory: float
+    iterations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Result:
 
     name: str
     arch: str
-    has_weights: bool
+    restores: bool
     cost: Cost | None = None
     error: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -125,11 +127,19 @@ def build_table(comparison: Comparison, results: list[Result], dataset: str) -> 
 def remark(result: Result) -> str:
     """What a reader of the row must know."""
     parts = [f"failed: {result.error}"] if result.error else []
-    if not result.error and not result.has_weights and result.name != BLURRY:
+    if not result.error and not result.restores and result.name != BLURRY:
         parts.append("no checkpoint: cost only")
+    if result.cost and result.cost.iterations:
+        parts.append(_iterations(result.cost, result.cost.iterations))
     if result.cost and result.cost.uses_fft:
         parts.append("GMACs without its FFTs")
     return "; ".join(parts)
+
+
+def _iterations(cost: Cost, count: int) -> str:
+    each = "" if cost.gmacs is None else f" of {cost.gmacs / count:,.1f} GMACs, backward pass included"
+    times = "iteration" if count == 1 else "iterations"
+    return f"fits each picture in {count:,} {times}{each}; latency: that of one iteration times {count:,}"
 
 
 def _means(result: Result, dataset: str) -> dict[str, float]:

@@ -35,7 +35,7 @@ def run(comparison: Comparison) -> list[Result]:
         min(len(build_dataset(options.section(name))), options.limit or sys.maxsize)
         for name, options in comparison.datasets.items()
     ]
-    restoring = sum(bool(entry.path.pretrain_network_g) for entry in comparison.entries.values())
+    restoring = sum(entry.restores for entry in comparison.entries.values())
     # disable=None: no bar where stderr is no terminal
     with tqdm(total=sum(lengths) * (1 + restoring), unit="picture", dynamic_ncols=True, disable=None) as bar:
         results = [_blurry(comparison, bar)]
@@ -53,7 +53,7 @@ def _make_folder(folder: Path) -> None:
 
 def _blurry(comparison: Comparison, bar: tqdm) -> Result:
     bar.set_description(BLURRY)
-    result = Result(BLURRY, "", has_weights=False)
+    result = Result(BLURRY, "", restores=False)
     folder = comparison.folder / "restored" / cache.file_name(BLURRY)
     device = choose_device(comparison.device)
     for scored in evaluation.evaluate(comparison, None, folder, device, result.notes.append):
@@ -64,9 +64,9 @@ def _blurry(comparison: Comparison, bar: tqdm) -> Result:
 
 def _entry(comparison: Comparison, name: str, pictures: int, bar: tqdm) -> Result:
     options = comparison.entries[name]
-    result = Result(name, options.network_g.type, has_weights=bool(options.path.pretrain_network_g))
+    result = Result(name, options.arch, options.restores)
     bar.set_description(f"{name}: cost")
-    expected = bar.n + (pictures if result.has_weights else 0)
+    expected = bar.n + (pictures if result.restores else 0)
     log = comparison.folder / "logs" / f"{cache.file_name(name)}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as stderr:
@@ -105,7 +105,10 @@ def _receive(message: dict[str, Any], result: Result, bar: tqdm) -> None:
         bar.set_description(result.name)
     elif "scored" in message:
         result.scored.append(Scored(**message["scored"]))
+        bar.set_postfix_str("", refresh=False)
         bar.update()
+    elif "iteration" in message:
+        bar.set_postfix_str("iteration {} of {}".format(*message["iteration"]))
     elif "note" in message:
         result.notes.append(message["note"])
     elif "error" in message:

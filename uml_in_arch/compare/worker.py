@@ -8,22 +8,26 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import torch
+from torch import nn
 
-from uml_in_arch import __version__
 from uml_in_arch.cli import one_line
 from uml_in_arch.compare import cache, evaluation
-from uml_in_arch.compare.cost import PeakMemory, choose_device, machine, measure
+from uml_in_arch.compare.cost import PeakMemory, choose_device, machine, measure, measure_method
 from uml_in_arch.compare.options import Comparison, EntryOptions
 from uml_in_arch.compare.results import Cost
 from uml_in_arch.errors import UserError
+from uml_in_arch.methods import PerImageMethod
 
 Send = Callable[[dict[str, Any]], None]
+
+_SECONDS_BETWEEN_ITERATIONS = 0.5
 
 
 def main() -> None:
@@ -47,35 +51,57 @@ def main() -> None:
 def _run(comparison: Comparison, entry: EntryOptions, send: Send) -> None:
     device = choose_device(comparison.device)
     memory = PeakMemory(device)
-    net = evaluation.build(entry, device)
+    subject = evaluation.build(entry, device) if entry.method is None else evaluation.build_method(entry.method)
     failure = None
     if entry.path.pretrain_network_g:
         try:
-            evaluation.load_weights(net, entry)
+            evaluation.load_weights(subject, entry)
         except UserError as error:  # what it would cost is known all the same
             failure = error
-    send({"cost": asdict(_cost(comparison, entry, net, device, memory))})
+    send({"cost": asdict(_cost(comparison, entry, subject, device, memory))})
     if failure is not None:
         raise failure
-    if entry.path.pretrain_network_g:
-        run = evaluation.restorer(net, entry.val)
-        folder = evaluation.cached_folder(comparison, entry)
+    if entry.restores:
+        run = _restorer(entry, subject, send)
+        folder = evaluation.cached_folder(comparison, entry, subject)
         for scored in evaluation.evaluate(comparison, run, folder, device, lambda text: send({"note": text})):
             send({"scored": asdict(scored)})
 
 
+def _restorer(entry: EntryOptions, subject: nn.Module | PerImageMethod, send: Send) -> evaluation.Restorer:
+    """What restores a picture; a per-image method says now and then how far it is."""
+    if not isinstance(subject, PerImageMethod):
+        return evaluation.restorer(subject, entry.val)
+    said = time.monotonic()
+
+    def progress(done: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _SECONDS_BETWEEN_ITERATIONS:
+            said = time.monotonic()
+            send({"iteration": [done, subject.iterations]})
+
+    return lambda image: subject.restore(image, progress)
+
+
 def _cost(
-    comparison: Comparison, entry: EntryOptions, net: torch.nn.Module, device: torch.device, memory: PeakMemory
+    comparison: Comparison,
+    entry: EntryOptions,
+    subject: nn.Module | PerImageMethod,
+    device: torch.device,
+    memory: PeakMemory,
 ) -> Cost:
-    options = [entry.network_g.model_dump(), entry.val.model_dump(), comparison.cost.model_dump()]
-    # the layers too: a checkpoint may change them
-    layers = {name: list(value.shape) for name, value in net.state_dict().items()}
-    key = cache.digest(*options, layers, machine(device, comparison.threads), __version__)
-    file = comparison.folder / "cost" / f"{cache.file_name(entry.network_g.type)}_{key}.json"
+    known_by = [*evaluation.identity(entry, subject), comparison.cost.model_dump()]
+    if isinstance(subject, nn.Module):  # the layers too: a checkpoint may change them
+        known_by.append({name: list(value.shape) for name, value in subject.state_dict().items()})
+    key = cache.digest(*known_by, machine(device, comparison.threads))
+    file = comparison.folder / "cost" / f"{cache.file_name(entry.arch)}_{key}.json"
     known = cache.read_json(file)
     if known is not None:
         return Cost(**known)
-    cost = measure(net, evaluation.restorer(net, entry.val), comparison.cost, device, memory)
+    if isinstance(subject, PerImageMethod):
+        cost = measure_method(subject, comparison.cost, device, memory)
+    else:
+        cost = measure(subject, evaluation.restorer(subject, entry.val), comparison.cost, device, memory)
     cache.write_json(file, asdict(cost))
     return cost
 

@@ -101,6 +101,8 @@ def _read(file: Path) -> EntryOptions:
     try:
         option_check.validate(EntryOptions, content, ())
         entry = EntryOptions.model_validate(content)
+        if entry.network_g is None:
+            raise OptionError("network_g: missing; name the network, or use a test file")
         if not entry.path.pretrain_network_g:
             raise OptionError("path.pretrain_network_g: missing; name the checkpoint, or use a test file")
         network = entry.network_g.model_dump()

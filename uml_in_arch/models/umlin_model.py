@@ -26,6 +26,7 @@ from uml_in_arch.archs.two_branch import TrainingOutput, TwoBranchFlow
 from uml_in_arch.errors import OptionError, TrainingDivergedError
 from uml_in_arch.models.tiling import restore
 from uml_in_arch.models.validation import Scores, shard, shown, table
+from uml_in_arch.schedules import LinearDecayLR
 
 from basicsr.archs import build_network
 from basicsr.losses import build_loss
@@ -40,9 +41,16 @@ IMAGE_LOSSES = ("pixel", "ssim", "frequency")
 LATENT_LOSSES = ("similarity", "sparse", "reblur")
 
 
+class SchedulerOptions(options.SchedulerOptions):
+    """``train.scheduler``: one of BasicSR's, or `LinearDecayLR`."""
+
+    type: Literal["MultiStepLR", "MultiStepRestartLR", "CosineAnnealingRestartLR", "LinearDecayLR"]
+
+
 class TrainOptions(options.TrainOptions):
     """The keys of ``train:`` that `UMLINModel` knows beside BasicSR's."""
 
+    scheduler: SchedulerOptions
     ssim_opt: dict[str, Any] | None = None
     frequency_opt: dict[str, Any] | None = None
     similarity_opt: dict[str, Any] | None = None
@@ -76,6 +84,8 @@ class UMLINModel(SRModel):
         accumulate: iterations whose gradients are averaged to one optimiser step.
         max_nonfinite_steps: a step with a non-finite loss or gradient is skipped and counted; so many in a row end the
             training.
+
+    ``scheduler`` may also be `LinearDecayLR`.
 
     Keys of ``val:`` beside SRModel's:
         tile, tile_overlap: restore in tiles of this side with this overlap, in pixels.
@@ -121,6 +131,15 @@ class UMLINModel(SRModel):
         self.setup_optimizers()
         self.setup_schedulers()
         self.optimizer_g.zero_grad()
+
+    def setup_schedulers(self) -> None:
+        """BasicSR's, or `LinearDecayLR`."""
+        arguments = self.opt["train"]["scheduler"]
+        if arguments["type"] != "LinearDecayLR":
+            super().setup_schedulers()
+            return
+        own = {key: value for key, value in arguments.items() if key != "type"}
+        self.schedulers += [LinearDecayLR(optimizer, **own) for optimizer in self.optimizers]
 
     def _build_ema(self) -> None:
         self.net_g_ema = build_network(self.opt["network_g"]).to(self.device)

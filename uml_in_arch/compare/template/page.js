@@ -81,7 +81,8 @@
       const element = make("tbody", { className: number ? (row.failed ? "failed" : "") : "base" }, [make("tr", {}, [name, ...cells])]);
       if (row.remark) {
         name.rowSpan = 2;
-        element.append(make("tr", {}, [make("td", { className: "remark", colSpan: cells.length, textContent: row.remark })]));
+        element.append(make("tr", {}, [make("td", { className: "remark", colSpan: cells.length },
+          [make("span", { textContent: row.remark })])]));
       }
       return { values: [row.entry, ...row.cells.map((cell) => cell[0])], element };
     });
