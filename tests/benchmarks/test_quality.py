@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import ROOT, Run
 
 from benchmarks.quality.bank import open_bank, validation_pairs
 from benchmarks.quality.options import load
@@ -66,13 +66,12 @@ def bench_file(tmp_path: Path) -> Path:
     return file
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.quality", *arguments]
-    return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+def bench(run: Run, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run("-W", "ignore", "-m", "benchmarks.quality", *arguments, cwd=ROOT)
 
 
-def test_command_writes_a_table_and_keeps_what_is_done(bench_file: Path) -> None:
-    first = run("-opt", str(bench_file))
+def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Path) -> None:
+    first = bench(run, "-opt", bench_file)
     assert first.returncode == 0, first.stderr
     table = (bench_file.parent / "out/table.md").read_text()
     assert table in first.stdout
@@ -84,17 +83,17 @@ def test_command_writes_a_table_and_keeps_what_is_done(bench_file: Path) -> None
     assert json.loads(result.read_text())["learning_rate"] in (1e-3, 1e-4)
 
     before = result.stat().st_mtime_ns
-    again = run("-opt", str(bench_file), "--only", "plus")
+    again = bench(run, "-opt", bench_file, "--only", "plus")
     assert again.returncode == 0
     assert result.stat().st_mtime_ns == before
 
 
 def weights_after(bench_file: Path, folder: str, budgets: list[float]) -> dict[str, torch.Tensor]:
-    bench = load(bench_file)
-    bank = open_bank(bench)
+    loaded = load(bench_file)
+    bank = open_bank(loaded)
     for budget in budgets:
         model, progress = train(
-            bench,
+            loaded,
             "plus",
             bench_file.parent / folder,
             bank,
@@ -126,8 +125,7 @@ def test_batches_are_pairs_cut_at_the_same_place(bench_file: Path) -> None:
 
 
 def test_held_out_pictures_are_not_trained_on(bench_file: Path) -> None:
-    bench = load(bench_file)
-    (name, blur, sharp), *others = validation_pairs(bench, "medium")
+    (name, blur, sharp), *others = validation_pairs(load(bench_file), "medium")
     assert not others
     assert "astronaut" in name
     assert blur.shape == sharp.shape == (1, 3, 72, 96)
@@ -150,17 +148,18 @@ def test_bad_options_are_one_line(bench_file: Path, override: str, error: type[E
     assert "\n" not in str(raised.value)
 
 
-def test_unknown_network_is_refused_before_anything_is_written(bench_file: Path) -> None:
-    result = run("-opt", str(bench_file), "--only", "pluss")
+def test_unknown_network_is_refused_before_anything_is_written(run: Run, bench_file: Path) -> None:
+    result = bench(run, "-opt", bench_file, "--only", "pluss")
     assert result.returncode == 2
     assert result.stderr.strip().endswith("did you mean 'plus'?")
     assert not (bench_file.parent / "out").exists()
 
 
 def test_option_files_of_the_bench_are_valid() -> None:
-    folder = Path(__file__).parents[2] / "benchmarks/quality"
-    for file in ("cpu.yml", "gpu.yml", "motion.yml"):
-        assert load(folder / file).entries
+    folder = ROOT / "benchmarks/quality"
+    assert len(load(folder / "ablation.yml").entries) == 8
+    for name in ("cpu.yml", "gpu.yml"):
+        assert load(folder / name).entries
     made = load(folder / "motion.yml").entries["UMLINPlus"].network_g
-    used = options.load(folder.parents[1] / "weights/umlinplus_motion.yml")["network_g"]
+    used = options.load(ROOT / "weights/umlinplus_motion.yml")["network_g"]
     assert made.items() <= used.items()
