@@ -65,12 +65,13 @@ class SpectralFilter(nn.Module):
             power = torch.log(grey.abs().square() + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
         gains = self._gains(power - power.mean(1, keepdim=True))
         with full_precision(blur):
-            gains = gains.float().unflatten(1, (self.filters, self.window, -1)).permute(0, 1, 4, 5, 2, 3)
-            guesses = torch.cat([spectrum * gains[:, :1], grey * gains[:, 1:]], dim=1)
-            filtered = torch.fft.irfft2(guesses, windows.shape[4:], norm="ortho") * self.taper
-            added = self._added_up(filtered, padded.shape[2:])
+            gains = gains.float().unflatten(1, (self.filters, self.window, -1)).permute(1, 0, 4, 5, 2, 3)
+            sources = [(channel, gains[0]) for channel in spectrum.unbind(1)]
+            sources += [(grey[:, 0], gain) for gain in gains[1:]]
+            # one channel at a time: windows take four times the memory of the picture
+            guesses = [self._added_up(source * gain, padded.shape[2:]) for source, gain in sources]
         start = self.window // 2
-        return added[:, :, start : start + height, start : start + width]
+        return torch.stack(guesses, dim=1)[:, :, start : start + height, start : start + width]
 
     def _gains(self, power: Tensor) -> Tensor:
         code = self.read(power)
@@ -88,8 +89,8 @@ class SpectralFilter(nn.Module):
         mode = "reflect" if max(step, bottom) < height and max(step, right) < width else "replicate"
         return F.pad(image, (step, right, step, bottom), mode=mode)
 
-    def _added_up(self, windows: Tensor, size: torch.Size) -> Tensor:
-        """Overlap-add (N, C, rows, columns, P, P) to (N, C, H, W)."""
-        images, channels = windows.shape[:2]
-        columns = windows.permute(0, 1, 4, 5, 2, 3).reshape(images, channels * self.window**2, -1)
-        return F.fold(columns, tuple(size), self.window, stride=self.window // 2)
+    def _added_up(self, spectrum: Tensor, size: torch.Size) -> Tensor:
+        """Spectra of windows (N, rows, columns, P, P // 2 + 1) back to a picture (N, H, W), by overlap-add."""
+        windows = torch.fft.irfft2(spectrum, (self.window, self.window), norm="ortho") * self.taper
+        columns = windows.permute(0, 3, 4, 1, 2).flatten(3).flatten(1, 2)
+        return F.fold(columns, tuple(size), self.window, stride=self.window // 2)[:, 0]
