@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 from tiny import paired_options, write_options, write_pair
 
+from uml_in_arch.archs import spandrel_arch
 from uml_in_arch.compare import evaluation, options
 from uml_in_arch.errors import OptionError, UserError
 from uml_in_arch.methods import SelfDeblur
@@ -126,7 +127,9 @@ def test_pictures_without_a_truth_keep_the_metrics_that_need_none(good: dict[str
 def test_a_missing_library_fails_in_the_row_only(
     good: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "spandrel", None)
+    spandrel_arch._any_size.cache_clear()  # another test may have built the network before
+    for name in ("spandrel", "spandrel.architectures.NAFNet"):
+        monkeypatch.setitem(sys.modules, name, None)
     lacking = {**good, "entries": {"rival": {"network_g": {"type": "NAFNet", "width": 4}}}}
     loaded = options.load(write_options(tmp_path / "compare.yml", lacking))
     with pytest.raises(OptionError, match="NAFNet needs the library spandrel; run: pip install"):
