@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from benchmarks.quality.options import BankOptions, BenchOptions, PairsOptions, PhotographOptions, SyntheticOptions
+from benchmarks.quality.runs import digest
 from uml_in_arch.data.pictures import SUFFIXES, FolderPictures
 from uml_in_arch.data.registered import SyntheticBlurDataset
 from uml_in_arch.errors import DataError
@@ -54,7 +52,7 @@ class Bank:
 def open_bank(options: BenchOptions) -> Bank:
     """The bank of an option file; made now if it is not there, which takes minutes."""
     training, _ = _photographs(options.photographs)
-    folder = options.folder / f"bank_{_digest(options.bank.model_dump(exclude={'workers'}), list(map(str, training)))}"
+    folder = options.folder / f"bank_{digest(options.bank.model_dump(exclude={'workers'}), list(map(str, training)))}"
     if not folder.is_dir():
         _make(training, options.bank, folder)
     arrays = (np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("blur", "sharp"))
@@ -70,7 +68,7 @@ def validation_pairs(options: BenchOptions, name: str) -> Iterator[tuple[str, Te
             yield key, *(_batch(pictures.read(key)) for pictures in (blurry, sharp))
         return
     _, held_out = _photographs(options.photographs)
-    links = options.folder / f"held_out_{_digest(list(map(str, held_out)))}"
+    links = options.folder / f"held_out_{digest(list(map(str, held_out)))}"
     dataset = _synthetic(_linked(held_out, links), "val", chosen)
     for number in range(len(dataset)):
         sample = dataset[number]
@@ -149,7 +147,3 @@ def _make(photographs: list[Path], options: BankOptions, folder: Path) -> None:
         array.flush()
     shutil.rmtree(links)
     os.replace(stage, folder)
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,9 +13,21 @@ from benchmarks.quality.options import BenchOptions
 STATE = "state.pth"
 
 
+def digest(*parts: Any) -> str:
+    """Twelve hexadecimal digits for plain data."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def entry_folder(bench: BenchOptions, entry: str) -> Path:
+    """All trainings of an entry; another protocol, bank or network has another folder, so nothing stale is taken."""
+    common = bench.model_dump(include={"photographs": True, "bank": True, "protocol": True})
+    del common["bank"]["workers"], common["protocol"]["seeds"]
+    return bench.folder / entry / digest(common, bench.entries[entry].model_dump())
+
+
 def run_folder(bench: BenchOptions, entry: str, seed: int) -> Path:
     """The training of an entry with a seed: its state while it runs, its result when it is done."""
-    return bench.folder / entry / f"seed{seed}"
+    return entry_folder(bench, entry) / f"seed{seed}"
 
 
 def state_file(bench: BenchOptions, entry: str, seed: int) -> Path:

@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from benchmarks.quality import scoring
 from benchmarks.quality.bank import Bank, open_bank
 from benchmarks.quality.options import BenchOptions, load
-from benchmarks.quality.runs import STATE, result_file, run_folder, write_json
+from benchmarks.quality.runs import STATE, entry_folder, result_file, run_folder, write_json
 from benchmarks.quality.training import train
 from uml_in_arch import cli
 from uml_in_arch.compare.cost import PeakMemory, measure
@@ -41,7 +40,7 @@ def main() -> None:
     folder = run_folder(bench, entry, seed)
     bank = open_bank(bench)
 
-    learning_rate = _learning_rate(bench, entry, folder, bank, deadline)
+    learning_rate = _learning_rate(bench, entry, bank, deadline)
     if learning_rate is None:
         return
     memory = PeakMemory(torch.device(bench.device))
@@ -73,17 +72,18 @@ def _trained(model: UMLINModel) -> torch.nn.Module:
     return getattr(model, "net_g_ema", model.net_g)
 
 
-def _learning_rate(bench: BenchOptions, entry: str, folder: Path, bank: Bank, deadline: float) -> float | None:
+def _learning_rate(bench: BenchOptions, entry: str, bank: Bank, deadline: float) -> float | None:
     """The best of the grid after short trainings, by mean PSNR; None if the deadline came first."""
     protocol = bench.protocol
     if not protocol.tuning_steps or len(protocol.learning_rates) == 1:
         return protocol.learning_rates[0]
-    file = folder.parent / "tuning.json"
+    folder = entry_folder(bench, entry)
+    file = folder / "tuning.json"
     found: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
     for learning_rate in protocol.learning_rates:
         if str(learning_rate) in found:
             continue
-        place = folder.parent / f"tuning_{learning_rate:g}"
+        place = folder / f"tuning_{learning_rate:g}"
         try:
             model, progress = train(
                 bench,

@@ -15,6 +15,7 @@ from conftest import ROOT, Run
 
 from benchmarks.quality.bank import open_bank, validation_pairs
 from benchmarks.quality.options import load
+from benchmarks.quality.runs import entry_folder
 from benchmarks.quality.training import train
 from uml_in_arch import options
 from uml_in_arch.data.photographs import load_photograph
@@ -79,7 +80,7 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     assert {"(blurry input)", "plus", "other"} < set(rows)
     assert "x)" in rows["other"], "its GMACs are far from the reference's, so it is marked"
     assert "+0.00" in rows["plus"]
-    result = bench_file.parent / "out/plus/seed0/result.json"
+    (result,) = (bench_file.parent / "out/plus").glob("*/seed0/result.json")
     assert json.loads(result.read_text())["learning_rate"] in (1e-3, 1e-4)
 
     before = result.stat().st_mtime_ns
@@ -113,6 +114,13 @@ def test_training_goes_on_exactly_where_it_stopped(bench_file: Path, monkeypatch
     monkeypatch.setattr("benchmarks.quality.training.time.monotonic", lambda: next(readings))
     in_parts = weights_after(bench_file, "parts", [5, 1e9])
     assert all(torch.equal(whole[name], in_parts[name]) for name in whole)
+
+
+def test_another_protocol_is_another_training(bench_file: Path) -> None:
+    here = entry_folder(load(bench_file), "plus")
+    assert entry_folder(load(bench_file, ["bank:workers=1"]), "plus") == here
+    assert entry_folder(load(bench_file, ["protocol:train:total_iter=7"]), "plus") != here
+    assert entry_folder(load(bench_file, ["entries:plus:network_g:widths=[8, 8]"]), "plus") != here
 
 
 def test_batches_are_pairs_cut_at_the_same_place(bench_file: Path) -> None:
