@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
 
-from benchmarks.quality.bank import open_bank
+from benchmarks.quality.bank import make_bank
 from benchmarks.quality.options import load
 from benchmarks.quality.runs import result_file
 from benchmarks.quality.table import markdown
@@ -49,7 +48,7 @@ def main() -> int:
         raise OptionError(f"--only {unknown}: there is no such entry{did_you_mean(unknown, bench.entries)}")
     deadline = time.monotonic() + 60 * arguments.budget if arguments.budget else float("inf")
 
-    open_bank(bench)
+    make_bank(bench)
     failed = 0
     for seed in bench.protocol.seeds:
         for name in names:
@@ -59,8 +58,7 @@ def main() -> int:
             job = {"opt": arguments.opt, "force_yml": arguments.force_yml, "entry": name, "seed": seed}
             job["budget"] = min(left, 1e9)
             command = [sys.executable, "-m", "benchmarks.quality.worker", json.dumps(job)]
-            environment = {**thread_environment(bench.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
-            failed += subprocess.run(command, env=environment, check=False).returncode != 0
+            failed += subprocess.run(command, env=thread_environment(bench.threads), check=False).returncode != 0
     text = markdown(bench)
     (bench.folder / "table.md").write_text(text, encoding="utf-8")
     print(text)

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from benchmarks.quality.options import BankOptions, BenchOptions, PairsOptions, PhotographOptions, SyntheticOptions
-from benchmarks.quality.runs import digest
-from uml_in_arch.data.pictures import SUFFIXES, FolderPictures
+from uml_in_arch.compare.cache import digest
+from uml_in_arch.data.pictures import FolderPictures
 from uml_in_arch.data.registered import SyntheticBlurDataset
 from uml_in_arch.errors import DataError
 
@@ -50,13 +50,19 @@ class Bank:
 
 
 def open_bank(options: BenchOptions) -> Bank:
-    """The bank of an option file; made now if it is not there, which takes minutes."""
+    """The bank of an option file, made now if it is not there, on its device."""
+    folder = make_bank(options)
+    arrays = (np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("blur", "sharp"))
+    return Bank(*arrays, options.device)
+
+
+def make_bank(options: BenchOptions) -> Path:
+    """The folder of the bank; if it is not there it is made, which takes minutes."""
     training, _ = _photographs(options.photographs)
     folder = options.folder / f"bank_{digest(options.bank.model_dump(exclude={'workers'}), list(map(str, training)))}"
     if not folder.is_dir():
         _make(training, options.bank, folder)
-    arrays = (np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("blur", "sharp"))
-    return Bank(*arrays, options.device)
+    return folder
 
 
 def validation_pairs(options: BenchOptions, name: str) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -81,7 +87,8 @@ def _batch(picture: np.ndarray) -> Tensor:
 
 def _photographs(options: PhotographOptions) -> tuple[list[Path], list[Path]]:
     """Paths for training and for validation."""
-    found = [path for folder in options.folders for path in _pictures(folder)]
+    folders = [FolderPictures(folder) for folder in options.folders]
+    found = [Path(pictures.path(key)) for pictures in folders for key in pictures.keys]
     allowed = [path for path in found if not path.name.startswith(tuple(options.exclude))]
     candidates = [path for path in allowed if Path(options.holdout_folder) in path.parents]
     if len(candidates) < options.holdout:
@@ -90,12 +97,6 @@ def _photographs(options: PhotographOptions) -> tuple[list[Path], list[Path]]:
         )
     held_out = [candidates[number * len(candidates) // options.holdout] for number in range(options.holdout)]
     return [path for path in allowed if path not in set(held_out)], held_out
-
-
-def _pictures(folder: str) -> list[Path]:
-    if not Path(folder).is_dir():
-        raise DataError(f"There is no folder {folder}: correct photographs.folders")
-    return sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def _linked(paths: list[Path], folder: Path) -> Path:

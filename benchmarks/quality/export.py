@@ -6,7 +6,6 @@ python -m benchmarks.quality.export -opt benchmarks/quality/motion.yml --target 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -26,9 +25,8 @@ def main() -> None:
     bench = load(arguments.opt, tuple(arguments.force_yml))
     state = checkpoints.read(state_file(bench, bench.reference, bench.protocol.seeds[0]))
     weights = {name: value.contiguous() for name, value in state["params_ema"].items()}
-    stage = arguments.target.with_name(f".{arguments.target.name}")
-    torch.save({"params_ema": weights}, stage)
-    os.replace(stage, arguments.target)
+    with checkpoints.written_whole(arguments.target.parent) as stage:
+        torch.save({"params_ema": weights}, stage / arguments.target.name)
     size = arguments.target.stat().st_size / 2**20
     print(f"{arguments.target}: step {state['step']} of {bench.protocol.train['total_iter']}, {size:.1f} MiB")
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 from benchmarks.quality.options import BenchOptions
+from uml_in_arch.compare.cache import digest
 
 STATE = "state.pth"
-
-
-def digest(*parts: Any) -> str:
-    """Twelve hexadecimal digits for plain data."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def entry_folder(bench: BenchOptions, entry: str) -> Path:
@@ -38,11 +30,3 @@ def state_file(bench: BenchOptions, entry: str, seed: int) -> Path:
 def result_file(bench: BenchOptions, entry: str, seed: int) -> Path:
     """The scores and costs of a finished training."""
     return run_folder(bench, entry, seed) / "result.json"
-
-
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    stage = file.with_name(f".{file.name}")
-    stage.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(stage, file)

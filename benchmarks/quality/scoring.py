@@ -10,17 +10,13 @@ import uml_in_arch.metrics
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from benchmarks.quality.bank import validation_pairs
 from benchmarks.quality.options import BenchOptions
+from uml_in_arch.compare.options import BLURRY, METRICS
 from uml_in_arch.models.tiling import restore
 from uml_in_arch.models.validation import Scores
 
 from basicsr.utils import tensor2img
 
-METRICS = {
-    "PSNR": {"type": "calculate_psnr", "crop_border": 0},
-    "SSIM": {"type": "calculate_ssim", "crop_border": 0},
-    "ssim3d": {"type": "calculate_ssim3d"},
-}
-BLURRY, DEBLURRED = "blurry input", "deblurred"
+DEBLURRED = "deblurred"
 
 
 def score(
@@ -31,7 +27,7 @@ def score(
     net.eval()
     results = {}
     for name in bench.validation:
-        scores = Scores({metric: METRICS[metric] for metric in metrics}, (BLURRY, DEBLURRED))
+        scores = Scores({metric: METRICS[metric].model_dump() for metric in metrics}, (BLURRY, DEBLURRED))
         for _, blur, sharp in tqdm(validation_pairs(bench, name), desc=name, unit="picture", disable=None):
             if limit is not None and scores.count >= limit:
                 break

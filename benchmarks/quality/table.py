@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.quality.options import BenchOptions
 from benchmarks.quality.runs import result_file
-from benchmarks.quality.scoring import BLURRY, DEBLURRED
+from benchmarks.quality.scoring import DEBLURRED
+from uml_in_arch.compare.cache import read_json
+from uml_in_arch.compare.options import BLURRY
 
 Row = dict[str, str]
 
@@ -37,9 +38,9 @@ def _protocol(bench: BenchOptions) -> str:
 
 def _results(bench: BenchOptions, name: str) -> Iterator[dict[str, Any]]:
     for seed in bench.protocol.seeds:
-        file = result_file(bench, name, seed)
-        if file.is_file():
-            yield json.loads(file.read_text(encoding="utf-8"))
+        result = read_json(result_file(bench, name, seed))
+        if result is not None:
+            yield result
 
 
 def _input_row(bench: BenchOptions, run: dict[str, Any]) -> Row:
@@ -61,10 +62,10 @@ def _row(bench: BenchOptions, name: str, runs: list[dict[str, Any]], reference: 
     }
     for data_set in bench.validation:
         row[data_set] = _spread([run["scores"][data_set][DEBLURRED]["PSNR"] for run in runs])
-    synthetic = _mean_psnr(bench, runs)
-    row["mean"] = f"{synthetic:.2f}"
+    psnr = _mean_psnr(bench, runs)
+    row["mean"] = f"{psnr:.2f}"
     if reference:
-        row[f"over {bench.reference}"] = f"{synthetic - _mean_psnr(bench, reference):+.2f}"
+        row[f"over {bench.reference}"] = f"{psnr - _mean_psnr(bench, reference):+.2f}"
     row["ms at 256"] = f"{1000 * cost['latency']:.0f}"
     row["ms a step"] = f"{1000 * mean(run['training_seconds'] / run['step'] for run in runs):.0f}"
     row["training MiB"] = f"{mean(run['training_mib'] for run in runs):.0f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 import uml_in_arch.archs
@@ -93,6 +93,11 @@ def train(
     return model, Progress(step, seconds, step >= steps)
 
 
+def trained(model: UMLINModel) -> nn.Module:
+    """The network to score: the averaged one, if the protocol averages."""
+    return getattr(model, "net_g_ema", model.net_g)
+
+
 def _model_options(bench: BenchOptions, entry: str, folder: Path, learning_rate: float, steps: int) -> dict[str, Any]:
     own = bench.entries[entry]
     train = options.merge(bench.protocol.train, own.train)
@@ -127,18 +132,15 @@ def _resume(model: UMLINModel, file: Path) -> tuple[int, float]:
 
 
 def _save(model: UMLINModel, file: Path, step: int, seconds: float) -> None:
-    """Beside and renamed, so that a killed training leaves the last whole state."""
     if not all(bool(torch.isfinite(value).all()) for value in model.net_g.parameters()):
         raise TrainingDivergedError(f"the weights at step {step} are not finite; {file} is from before")
     state = {
         "params": model.net_g.state_dict(),
-        "params_ema": getattr(model, "net_g_ema", model.net_g).state_dict(),
+        "params_ema": trained(model).state_dict(),
         "optimizer": model.optimizer_g.state_dict(),
         "schedulers": [scheduler.state_dict() for scheduler in model.schedulers],
         "step": step,
         "seconds": seconds,
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    stage = file.with_name(f".{file.name}")
-    torch.save(state, stage)
-    os.replace(stage, file)
+    with checkpoints.written_whole(file.parent) as stage:
+        torch.save(state, stage / file.name)

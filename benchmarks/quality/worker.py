@@ -14,13 +14,13 @@ import torch
 from benchmarks.quality import scoring
 from benchmarks.quality.bank import Bank, open_bank
 from benchmarks.quality.options import BenchOptions, load
-from benchmarks.quality.runs import STATE, entry_folder, result_file, run_folder, write_json
-from benchmarks.quality.training import train
+from benchmarks.quality.runs import STATE, entry_folder, result_file, run_folder
+from benchmarks.quality.training import train, trained
 from uml_in_arch import cli
+from uml_in_arch.compare.cache import read_json, write_json
 from uml_in_arch.compare.cost import PeakMemory, measure
 from uml_in_arch.compare.options import CostOptions
 from uml_in_arch.errors import TrainingDivergedError
-from uml_in_arch.models.umlin_model import UMLINModel
 
 from basicsr.archs import build_network
 
@@ -62,14 +62,10 @@ def main() -> None:
         "step": progress.step,
         "training_seconds": progress.seconds,
         "training_mib": peak,
-        "scores": scoring.score(bench, _trained(model)),
+        "scores": scoring.score(bench, trained(model)),
         "cost": _cost(bench, entry),
     }
     write_json(result_file(bench, entry, seed), result)
-
-
-def _trained(model: UMLINModel) -> torch.nn.Module:
-    return getattr(model, "net_g_ema", model.net_g)
 
 
 def _learning_rate(bench: BenchOptions, entry: str, bank: Bank, deadline: float) -> float | None:
@@ -79,7 +75,7 @@ def _learning_rate(bench: BenchOptions, entry: str, bank: Bank, deadline: float)
         return protocol.learning_rates[0]
     folder = entry_folder(bench, entry)
     file = folder / "tuning.json"
-    found: dict[str, float] = json.loads(file.read_text()) if file.is_file() else {}
+    found: dict[str, float] = read_json(file) or {}
     for learning_rate in protocol.learning_rates:
         if str(learning_rate) in found:
             continue
@@ -100,7 +96,7 @@ def _learning_rate(bench: BenchOptions, entry: str, bank: Bank, deadline: float)
             continue
         if not progress.finished:
             return None
-        scores = scoring.score(bench, _trained(model), ("PSNR",), TUNING_PICTURES)
+        scores = scoring.score(bench, trained(model), ("PSNR",), TUNING_PICTURES)
         found[str(learning_rate)] = sum(rows[scoring.DEBLURRED]["PSNR"] for rows in scores.values()) / len(scores)
         write_json(file, found)
         (place / STATE).unlink()
