@@ -17,7 +17,8 @@ from benchmarks.quality.bank import open_bank, validation_pairs
 from benchmarks.quality.options import load
 from benchmarks.quality.runs import entry_folder
 from benchmarks.quality.training import train
-from uml_in_arch import options
+from uml_in_arch import checkpoints, options
+from uml_in_arch.archs import UMLINPlus
 from uml_in_arch.data.photographs import load_photograph
 from uml_in_arch.errors import DataError, OptionError
 
@@ -87,6 +88,13 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     again = bench(run, "-opt", bench_file, "--only", "plus")
     assert again.returncode == 0
     assert result.stat().st_mtime_ns == before
+
+    weights = bench_file.parent / "weights.pth"
+    exported = run("-m", "benchmarks.quality.export", "-opt", bench_file, "--target", weights, cwd=ROOT)
+    assert "step 6 of 6" in exported.stdout, exported.stderr
+    content = checkpoints.read(weights)
+    assert set(content) == {"params_ema"}
+    UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"}).load_state_dict(content["params_ema"])
 
 
 def weights_after(bench_file: Path, folder: str, budgets: list[float]) -> dict[str, torch.Tensor]:
