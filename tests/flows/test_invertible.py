@@ -16,8 +16,9 @@ from uml_in_arch.flows import (
     OrthogonalConv1x1,
     conv_subnet,
     flow_steps,
-    zero_conv,
+    pointwise_subnet,
 )
+from uml_in_arch.flows.subnets import ConcatConv2d
 
 # name -> (how to build it, channels, channels of the condition)
 MODULES: dict[str, tuple[Callable[[], Invertible], int, int]] = {
@@ -26,10 +27,10 @@ MODULES: dict[str, tuple[Callable[[], Invertible], int, int]] = {
     "conv1x1": (lambda: OrthogonalConv1x1(4), 4, 0),
     "coupling": (lambda: AffineCoupling(4, 0, conv_subnet(8)), 4, 0),
     "conditional coupling": (lambda: AffineCoupling(4, 3, conv_subnet(8)), 4, 3),
-    "odd split": (lambda: AffineCoupling(5, 3, zero_conv, split=4), 5, 3),
-    "injector": (lambda: AffineCoupling(4, 3, zero_conv, split=0), 4, 3),
+    "odd split": (lambda: AffineCoupling(5, 3, pointwise_subnet, split=4), 5, 3),
+    "injector": (lambda: AffineCoupling(4, 3, pointwise_subnet, split=0), 4, 3),
     "steps": (lambda: flow_steps(4, 3, 2, conv_subnet(8)), 4, 3),
-    "steps with injector": (lambda: flow_steps(4, 3, 2, zero_conv, inject=True), 4, 3),
+    "steps with injector": (lambda: flow_steps(4, 3, 2, pointwise_subnet, inject=True), 4, 3),
     "one channel": (lambda: flow_steps(1, 0, 2, conv_subnet(8)), 1, 0),
 }
 SIZES = [(1, 2, 2), (2, 8, 6), (3, 16, 16)]
@@ -143,12 +144,21 @@ def test_orthogonal_weight_stays_orthogonal_however_large_its_generator():
         (lambda: Haar()(torch.zeros(1, 3, 5, 4)), "even height and width, got 5x4"),
         (lambda: Haar().inverse(torch.zeros(1, 3, 4, 4)), "4C channels, got 3"),
         (lambda: ActNorm(3)(torch.zeros(3, 4, 4)), "takes \\(N, C, H, W\\)"),
-        (lambda: AffineCoupling(4, 2, zero_conv)(torch.zeros(1, 4, 2, 2)), "condition of 2 channels, got 0"),
-        (lambda: AffineCoupling(4, 2, zero_conv, split=4), "split must be"),
-        (lambda: AffineCoupling(1, 0, zero_conv), "needs a split"),
-        (lambda: AffineCoupling(4, 2, zero_conv, clamp=0), "clamp must be"),
+        (lambda: AffineCoupling(4, 2, pointwise_subnet)(torch.zeros(1, 4, 2, 2)), "condition of 2 channels, got 0"),
+        (lambda: AffineCoupling(4, 2, pointwise_subnet, split=4), "split must be"),
+        (lambda: AffineCoupling(1, 0, pointwise_subnet), "needs a split"),
+        (lambda: AffineCoupling(4, 2, pointwise_subnet, clamp=0), "clamp must be"),
     ],
 )
 def test_impossible_use_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@torch.no_grad()
+def test_concat_conv_is_a_convolution_of_concatenated_maps() -> None:
+    torch.manual_seed(0)
+    conv, maps = ConcatConv2d(7, 5, 3, padding=1), [torch.randn(2, channels, 6, 9) for channels in (3, 4)]
+    plain = torch.nn.Conv2d(7, 5, 3, padding=1)
+    plain.load_state_dict(conv.state_dict())
+    assert (conv(maps) - plain(torch.cat(maps, dim=1))).abs().max() < 1e-5

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from uml_in_arch.flows.base import full_precision
 
 
 class ChannelLayerNorm(nn.Module):
@@ -17,9 +20,10 @@ class ChannelLayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise; shape and dtype are kept."""
-        centred = x.float() - x.float().mean(1, keepdim=True)
-        normalised = centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
-        return (normalised * self.weight + self.bias).to(x.dtype)
+        pixels = x.permute(0, 2, 3, 1)  # the memory order of channels_last, in which torch's own normalisation runs
+        with full_precision(x):
+            weight, bias = self.weight.flatten(), self.bias.flatten()
+            return F.layer_norm(pixels, weight.shape, weight, bias, self.eps).permute(0, 3, 1, 2)
 
 
 class Gate(nn.Module):
@@ -63,8 +67,17 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        x = x + self.spatial(x) * self.spatial_scale
-        return x + self.pointwise(x) * self.pointwise_scale
+        x = x.to(self.spatial_scale.dtype)  # autocast must not round what the blocks add up
+        x = x + _scaled(self.spatial, self.spatial_scale, x)
+        return x + _scaled(self.pointwise, self.pointwise_scale, x)
+
+
+def _scaled(branch: nn.Sequential, scale: Tensor, x: Tensor) -> Tensor:
+    """``branch(x) * scale``, with the scale in the last convolution's weights: a pass over the features less."""
+    *layers, last = branch
+    for layer in layers:
+        x = layer(x)
+    return F.conv2d(x, last.weight * scale[..., None], last.bias * scale.flatten())
 
 
 def gated_blocks(channels: int, count: int) -> nn.Sequential:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from torch import Tensor
 
@@ -11,7 +10,7 @@ import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from uml_in_arch.archs.context import ContextDecoder, ContextEncoder
 from uml_in_arch.archs.two_branch import BranchName, TwoBranchFlow, check_common, per_level
 from uml_in_arch.errors import OptionError
-from uml_in_arch.flows import FlowSequence, Latents, WaveletFlow, conv_subnet, flow_steps, zero_conv
+from uml_in_arch.flows import FlowSequence, Latents, WaveletFlow, conv_subnet, flow_steps, pointwise_subnet
 from uml_in_arch.flows.wavelet_flow import Conditioner
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -108,11 +107,9 @@ class UMLINPlus(TwoBranchFlow):
             raise OptionError(f"spectral_window must be even and at least 4, got {spectral_window}")
         widths = per_level("widths", list(widths), num_levels)
 
-        pointwise = partial(zero_conv, kernel_size=1)
-
         def branch() -> WaveletFlow:
             def flow(channels: int, cond_channels: int) -> FlowSequence:
-                return flow_steps(channels, cond_channels, num_steps, pointwise, clamp=clamp, inject=True)
+                return flow_steps(channels, cond_channels, num_steps, pointwise_subnet, clamp=clamp, inject=True)
 
             return WaveletFlow([flow(3 * in_channels, width) for width in widths], flow(in_channels, widths[-1]))
 

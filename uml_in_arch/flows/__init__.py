@@ -6,7 +6,7 @@ from uml_in_arch.flows.conv1x1 import OrthogonalConv1x1
 from uml_in_arch.flows.coupling import AffineCoupling
 from uml_in_arch.flows.haar import Haar
 from uml_in_arch.flows.sequence import FlowSequence, flow_steps
-from uml_in_arch.flows.subnets import conv_subnet, zero_conv
+from uml_in_arch.flows.subnets import conv_subnet, pointwise_subnet
 from uml_in_arch.flows.wavelet_flow import Latents, WaveletFlow, extend_to_even
 
 __all__ = [
@@ -21,5 +21,5 @@ __all__ = [
     "conv_subnet",
     "extend_to_even",
     "flow_steps",
-    "zero_conv",
+    "pointwise_subnet",
 ]

@@ -24,8 +24,8 @@ class AffineCoupling(Invertible):
     Args:
         channels: number of channels C.
         cond_channels: channels of the condition, 0 for none.
-        subnet: called with (input channels, output channels); its last layer should start at zero, then the coupling
-            starts as the identity.
+        subnet: called with (input channels, output channels), makes a network that takes a list of feature maps, those
+            channels wide together; its last layer should start at zero, then the coupling starts as the identity.
         split: channels that pass unchanged and drive the subnet; C // 2 if not given.
         clamp: bound of the absolute log-scale, greater than 0.
 
@@ -73,6 +73,6 @@ class AffineCoupling(Invertible):
         got = 0 if cond is None else cond.shape[1]
         if got != self.cond_channels:
             raise ValueError(f"the coupling takes a condition of {self.cond_channels} channels, got {got}")
-        driver = kept if cond is None else cond if self.split == 0 else torch.cat([kept, cond.to(kept.dtype)], dim=1)
-        raw_scale, shift = self.subnet(driver).to(kept.dtype).chunk(2, dim=1)
+        drivers = [part for part in (kept, cond) if part is not None and part.shape[1]]
+        raw_scale, shift = self.subnet(drivers).to(kept.dtype).chunk(2, dim=1)
         return self.bend * torch.atan(raw_scale / self.bend), shift

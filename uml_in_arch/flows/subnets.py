@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from uml_in_arch.flows.coupling import SubnetFactory
+
+
+class ConcatConv2d(nn.Conv2d):
+    """``conv(cat(maps, dim=1))`` as a sum of convolutions: a wide condition is neither copied nor cast to do it."""
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Feature maps (N, C_i, H, W), together ``in_channels`` wide, to (N, out_channels, H, W)."""
+        weights = self.weight.split([part.shape[1] for part in maps], dim=1)
+        first, *others = (
+            F.conv2d(part, weight, padding=self.padding) for part, weight in zip(maps, weights, strict=True)
+        )
+        return sum(others, first) + self.bias[:, None, None]
 
 
 def conv_subnet(hidden: int) -> SubnetFactory:
@@ -12,19 +27,22 @@ def conv_subnet(hidden: int) -> SubnetFactory:
 
     def build(in_channels: int, out_channels: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(in_channels, hidden, 3, padding=1),
+            ConcatConv2d(in_channels, hidden, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(hidden, hidden, 1),
             nn.ReLU(),
-            zero_conv(hidden, out_channels),
+            _from_zero(nn.Conv2d(hidden, out_channels, 3, padding=1)),
         )
 
     return build
 
 
-def zero_conv(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Module:
-    """One convolution that starts at zero: enough where the condition is already a deep feature."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+def pointwise_subnet(in_channels: int, out_channels: int) -> nn.Module:
+    """One 1x1 convolution: enough where the condition is already a deep feature."""
+    return _from_zero(ConcatConv2d(in_channels, out_channels, 1))
+
+
+def _from_zero(conv: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)
     return conv
