@@ -49,8 +49,22 @@ def test_a_part_cut_on_the_grid_is_filtered_like_the_whole():
     torch.nn.init.normal_(net.gains.weight, std=0.1)
     image = torch.rand(1, 3, 128, 128)
     part = net(image[..., 32:112, 24:120])
-    # windows of the part's border see its mirror image, their neighbours average their spectra
+    # windows over the part's border filter its mirror image, and the average of spectra ends there
     assert (part[..., 24:-24, 24:-24] - net(image)[..., 56:88, 48:96]).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_the_border_does_not_change_what_is_read():
+    """A picture of equal windows is read equally everywhere: mirror images beyond its border play no part."""
+    torch.manual_seed(0)
+    net = SpectralFilter(4, 16, 1)
+    torch.nn.init.normal_(net.gains.weight, std=0.3)
+    period = 8  # half a window, the distance of windows
+    image = torch.rand(1, 3, period, period).repeat(1, 1, 6, 7)
+    added = net(image)[..., period:-period, period:-period]  # seen only by windows inside
+    assert added.abs().max() > 1e-2
+    tile = added[..., :period, :period]
+    assert (added - tile.repeat(1, 1, 4, 5)).abs().max() < 1e-5
 
 
 def test_stays_float32_under_autocast():

@@ -57,17 +57,19 @@ class SpectralFilter(nn.Module):
         """
         height, width = blur.shape[2:]
         with full_precision(blur):
-            padded = self._padded(blur.float())
+            padded = self._padded(blur.float().contiguous())  # Fourier transforms copy any other memory format
             windows = padded.unfold(2, self.window, self.window // 2).unfold(3, self.window, self.window // 2)
-            windows = windows - windows.mean((4, 5), keepdim=True)
-            spectrum = torch.fft.rfft2(windows * self.taper, norm="ortho")
+            windows = (windows - windows.mean((4, 5), keepdim=True)).mul_(self.taper)
+            spectrum = torch.fft.rfft2(windows, norm="ortho")
             grey = spectrum.mean(1, keepdim=True)
             power = torch.log(grey.abs().square() + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
+        power = self._of_nearest_inside(power, blur.shape[2:])
         gains = self._gains(power - power.mean(1, keepdim=True))
         with full_precision(blur):
             gains = gains.float().unflatten(1, (self.filters, self.window, -1)).permute(1, 0, 4, 5, 2, 3)
-            sources = [(channel, gains[0]) for channel in spectrum.unbind(1)]
-            sources += [(grey[:, 0], gain) for gain in gains[1:]]
+            first, *others = gains.unbind()
+            sources = [(channel, first) for channel in spectrum.unbind(1)]
+            sources += [(grey[:, 0], gain) for gain in others]
             # one channel at a time: windows take four times the memory of the picture
             guesses = [self._added_up(source * gain, padded.shape[2:]) for source, gain in sources]
         start = self.window // 2
@@ -77,6 +79,18 @@ class SpectralFilter(nn.Module):
         code = self.read(power)
         code = code + self.around(F.avg_pool2d(code, 3, stride=1, padding=1, count_include_pad=False))
         return self.gains(self.mix(code))
+
+    def _of_nearest_inside(self, power: Tensor, size: torch.Size) -> Tensor:
+        """Give windows that reach over the border what the nearest one inside has.
+
+        A mirror image turns every streak into two directions, so its spectrum says nothing about the motion.
+        """
+        step = self.window // 2
+        rows, columns = ((side - self.window) // step + 1 for side in size)
+        if min(rows, columns) < 1:
+            return power
+        below, right = power.shape[2] - 1 - rows, power.shape[3] - 1 - columns
+        return F.pad(power[:, :, 1 : 1 + rows, 1 : 1 + columns], (1, right, 1, below), mode="replicate")
 
     def _padded(self, image: Tensor) -> Tensor:
         """Half a window more at the left and top, as much or more at the right and bottom: every pixel in four windows.
