@@ -49,7 +49,7 @@ def test_sharp_picture_stays_unless_something_is_pasted() -> None:
 
 
 def test_brightness_stays_and_blur_is_blur() -> None:
-    blur = SceneBlur(extent=(10, 20), linear_share=0, still=0, things_share=0)
+    blur = SceneBlur(extent=(10, 20), linear_share=0, still=0, things_share=0, sharp_at="mean")
     for draw in range(5):
         sharp, blurry = blur.apply(COFFEE, rng_for(0, "", draw))
         assert blurry.shape == COFFEE.shape
@@ -74,7 +74,7 @@ def test_same_state_same_pixels_and_other_draws_differ() -> None:
 
 
 def test_translation_is_correlation_with_one_centred_kernel() -> None:
-    shift, zero = 15 * shaken_path(np.random.default_rng(3), 0.004, 0.8), np.zeros(STEPS)
+    shift, zero = 15 * shaken_path(np.random.default_rng(3), 0.004, 0.8, 1), np.zeros(STEPS)
     moving = motion(shift, zero, zero, zero.astype(complex), (0, 0), 1)
     dot = np.zeros((81, 81, 3), dtype=np.uint8)
     dot[40, 40] = 255
@@ -92,11 +92,27 @@ def test_translation_is_correlation_with_one_centred_kernel() -> None:
 def test_extent_is_the_longest_streak_and_no_pose_is_preferred() -> None:
     rng, corners = np.random.default_rng(0), Window(0, 0, 100, 200).corners
     for _ in range(5):
-        courses = (shaken_path(rng, 0.003, 1), smooth_path(rng), smooth_path(rng), 1j * smooth_path(rng))
+        courses = (shaken_path(rng, 0.003, 1, 2), smooth_path(rng), smooth_path(rng), 1j * smooth_path(rng))
         moving = scale_to(motion(*courses, centre=(30, 120), radius=110), corners, 12)
         moved = displacements(moving, corners)
         assert np.ptp(moved, axis=0).max() == pytest.approx(12)
         assert np.abs(moved.mean(axis=0)).max() < 1e-9
+
+
+def test_sharp_picture_is_the_middle_of_the_exposure_or_the_mean_pose() -> None:
+    """A dot that mostly rests and then jumps: blur leaves it where it is in the middle, but shifts its centroid."""
+    dot = np.zeros((61, 61, 3), dtype=np.uint8)
+    dot[28:33, 28:33] = 255
+    apart = {}
+    for sharp_at in ("middle", "mean"):
+        blur = SceneBlur(**SHIFT_ONLY, extent=(20, 20), unevenness=(6, 6), linear_share=0, sharp_at=sharp_at)
+        blurry = [blur.apply(dot, rng_for(0, "", draw))[1][..., 0].astype(float) for draw in range(12)]
+        centroids = [np.array([(b.sum(1) @ np.arange(61)), (b.sum(0) @ np.arange(61))]) / b.sum() - 30 for b in blurry]
+        apart[sharp_at] = np.mean([np.hypot(*centroid) for centroid in centroids])
+        if sharp_at == "middle":
+            assert np.mean([b[30, 30] for b in blurry]) > 100
+    assert apart["mean"] < 0.3
+    assert apart["middle"] > 1.5
 
 
 def test_rotation_blurs_borders_more_than_the_middle() -> None:

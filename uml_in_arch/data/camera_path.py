@@ -1,8 +1,9 @@
 """How a camera or a thing in front of it moves during an exposure, as small projective motions of the picture.
 
-A motion is a float64 array (STEPS, 3, 3), one matrix ``G`` for each moment, of mean 0: at that moment the picture shows
-at the pixel ``p = (x, y, 1)`` what the sharp picture has at ``(I + G) p``. This is the homography of a rotating, moving
-camera to first order in its angles, so motions add up, and their mean pose is exactly the sharp picture.
+A motion is a float64 array (STEPS, 3, 3), one matrix ``G`` for each moment: at that moment the picture shows at the
+pixel ``p = (x, y, 1)`` what the sharp picture has at ``(I + G) p``. This is the homography of a rotating, moving camera
+to first order in its angles, so motions add up. What is subtracted from all matrices decides where in the motion the
+sharp picture is: their mean pose, or one of the moments.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ def smooth_path(rng: np.random.Generator) -> np.ndarray:
     return path / max(np.ptp(path), 1e-9)
 
 
-def shaken_path(rng: np.random.Generator, anxiety: float, exposure: float) -> np.ndarray:
-    """The translation of a hand-held camera: the exposed share of `camera_shake`, complex (STEPS,), largest side 1."""
+def shaken_path(rng: np.random.Generator, anxiety: float, exposure: float, unevenness: float) -> np.ndarray:
+    """The translation of a hand-held camera: the exposed share of `camera_shake`, complex (STEPS,), largest side 1.
+
+    `camera_shake` moves at constant speed; here the highest is ``exp(unevenness)`` times the lowest.
+    """
     path = camera_shake(rng, anxiety)
     last = max(1, round(exposure * len(path)) - 1)
-    path = path[np.rint(np.linspace(0, last, STEPS)).astype(int)]
+    way = np.cumsum(np.exp(unevenness * smooth_path(rng)))
+    way = (way - way[0]) / (way[-1] - way[0])
+    path = path[np.rint(way * last).astype(int)]
     return path / max(np.ptp(path.real), np.ptp(path.imag), 1e-9)
 
 
@@ -73,7 +79,7 @@ def scale_to(moving: np.ndarray, points: np.ndarray, extent: float) -> np.ndarra
 
 
 def displacements(moving: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """How far each of ``points`` (n, 2), x and y in pixels, is from its mean at each moment: (STEPS, n, 2)."""
+    """How far each of ``points`` (n, 2), x and y in pixels, is from its place at each moment: (STEPS, n, 2)."""
     homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
     moved = homogeneous @ moving.transpose(0, 2, 1)
     return moved[..., :2] - points * moved[..., 2:]
@@ -96,11 +102,11 @@ def path_length(moving: np.ndarray, points: np.ndarray) -> float:
 
 
 def poses(moving: np.ndarray, frames: int) -> np.ndarray:
-    """Homographies of evenly spread moments, (frames, 3, 3), of mean identity."""
+    """Homographies of evenly spread moments, (frames, 3, 3), whose mean is that of the whole motion."""
     if frames == 1:
         return np.eye(3)[None]
     chosen = moving[np.rint(np.linspace(0, STEPS - 1, frames)).astype(int)]
-    return np.eye(3) + chosen - chosen.mean(axis=0)
+    return np.eye(3) + chosen - chosen.mean(axis=0) + moving.mean(axis=0)
 
 
 def translation(x: float, y: float) -> np.ndarray:

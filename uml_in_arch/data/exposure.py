@@ -40,7 +40,7 @@ class Layer:
         left: Where its first pixel is, seen from the window's.
         top: Likewise.
         motion: See `camera_path`, in pixels of the window.
-        reach: The farthest that any of it moves from its mean, in pixels.
+        reach: The farthest that any of it moves from its place in the sharp picture, in pixels.
     """
 
     light: np.ndarray
@@ -60,7 +60,7 @@ class Layer:
 
 
 def exposed(background: Layer, things: list[Layer], window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Look through a window at layers at their mean pose, and during the exposure.
+    """Look through a window at layers where the sharp picture has them, and during the exposure.
 
     Args:
         background: Covers the window and everything that moves into it.

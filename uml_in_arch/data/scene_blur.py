@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from uml_in_arch.data.outlines import draw_cover, random_outline
 from uml_in_arch.data.sensor import add_noise, compress
 from uml_in_arch.errors import DataError, OptionError
 
+SharpAt = Literal["middle", "mean"]
+
 FOLLOWING = 0.5  # share of the things that the camera's motion moves too; the others it follows, as in panning
 AROUND = 2  # pixels that interpolation reads around a position
 EDGE = (0.4, 0.9)  # softness of outlines: an edge of about one to two pixels
@@ -35,10 +37,10 @@ class SceneBlur:
     """What blur to apply. Every range is (lowest, highest), drawn uniformly for each picture; equal ends fix it.
 
     The blurry picture is the mean of warped copies of the sharp one, about a pixel apart (at most 96), along a path
-    whose mean pose is the sharp picture, which therefore stays as it is. The blur varies over the picture as that of a
-    plane far away does, seen by a camera that is moved and turned: parallax is not modelled. Things in front of it are
-    random outlines, filled with the picture's own content under them (they show where they move only) or with another
-    part of it (``pasted_share``, which changes the sharp picture too); what they uncover is the picture itself.
+    that starts and ends around it. The blur varies over the picture as that of a plane far away does, seen by a camera
+    that is moved and turned: parallax is not modelled. Things in front of it are random outlines, filled with the
+    picture's own content under them (they show where they move only) or with another part of it (``pasted_share``,
+    which changes the sharp picture too); what they uncover is the picture itself.
 
     Attributes:
         extent: The longest streak in the picture, in pixels: the largest side of the box around it. The square root of
@@ -46,6 +48,11 @@ class SceneBlur:
             motion is drawn likewise.
         still: Share of the pictures in which nothing moves.
         anxiety: How nervous the hand is that moves the camera (`uml_in_arch.data.trajectory.camera_shake`).
+        unevenness: How unevenly it moves: the logarithm of its highest speed over its lowest. At 0, the model's,
+            streaks have the same strength everywhere.
+        sharp_at: Which moment the sharp picture shows: the ``middle`` of the exposure, as in GoPro, HIDE and REDS,
+            whose sharp picture is the middle frame; or the ``mean`` pose, against which blur does not shift. They
+            differ where the motion is uneven.
         exposure: Share of the hand's path during which the shutter is open, in (0, 1]: a shorter one is straighter.
         rotation: Streaks by rotation about the optical axis, at half the diagonal from it, against those by
             translation. The axis meets the picture anywhere.
@@ -70,6 +77,8 @@ class SceneBlur:
     extent: tuple[float, float] = (0.0, 40.0)
     still: float = 0.05
     anxiety: tuple[float, float] = (0.0005, 0.005)
+    unevenness: tuple[float, float] = (0.0, 2.0)
+    sharp_at: SharpAt = "middle"
     exposure: tuple[float, float] = (0.3, 1.0)
     rotation: tuple[float, float] = (0.0, 1.0)
     zoom: tuple[float, float] = (0.0, 0.3)
@@ -90,12 +99,20 @@ class SceneBlur:
 
     def __post_init__(self) -> None:
         limits = {"extent": (0, 500), "anxiety": (0, 1), "exposure": (0.01, 1), "rotation": (0, 1000)}
-        limits |= {"zoom": (0, 1000), "perspective": (0, 1000), "things": (1, 20), "thing_area": (0.001, 1)}
+        limits |= {
+            "unevenness": (0, 10),
+            "zoom": (0, 1000),
+            "perspective": (0, 1000),
+            "things": (1, 20),
+            "thing_area": (0.001, 1),
+        }
         limits |= {"saturation": (0, 100), "noise": (0, 255), "shot": (0, 255), "jpeg_quality": (1, 100)}
         for name, (lowest, highest) in limits.items():
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
                 raise OptionError(f"scene {name} is [{low}, {high}]: give [lowest, highest] within {lowest}..{highest}")
+        if self.sharp_at not in get_args(SharpAt):
+            raise OptionError(f"scene sharp_at is {self.sharp_at!r}: give one of {', '.join(get_args(SharpAt))}")
         for name in ("still", "things_share", "pasted_share", "linear_share", "jpeg_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"scene {name} is {getattr(self, name)}: give a share from 0 to 1")
@@ -156,14 +173,19 @@ class SceneBlur:
 
     def _draw_camera(self, rng: np.random.Generator, window: Window) -> np.ndarray:
         drawn = motion(
-            shift=shaken_path(rng, rng.uniform(*self.anxiety), rng.uniform(*self.exposure)),
+            shift=shaken_path(
+                rng, rng.uniform(*self.anxiety), rng.uniform(*self.exposure), rng.uniform(*self.unevenness)
+            ),
             turn=rng.uniform(*self.rotation) * smooth_path(rng),
             zoom=rng.uniform(*self.zoom) * smooth_path(rng),
             tilt=rng.uniform(*self.perspective) * (smooth_path(rng) + 1j * smooth_path(rng)),
             centre=(rng.uniform(0, window.width), rng.uniform(0, window.height)),
             radius=math.hypot(window.width, window.height) / 2,
         )
-        return scale_to(drawn, window.corners, self._draw_extent(rng))
+        return self._placed(scale_to(drawn, window.corners, self._draw_extent(rng)))
+
+    def _placed(self, moving: np.ndarray) -> np.ndarray:
+        return moving - moving[STEPS // 2] if self.sharp_at == "middle" else moving
 
     def _draw_things(self, rng: np.random.Generator, window: Window, camera: np.ndarray) -> list[_Plan]:
         if rng.random() >= self.things_share:
@@ -183,7 +205,7 @@ class SceneBlur:
             centre=centre,
             radius=math.sqrt(area),
         )
-        moving = scale_to(own, corners, self._draw_extent(rng))
+        moving = self._placed(scale_to(own, corners, self._draw_extent(rng)))
         if rng.random() < FOLLOWING:
             moving = moving + camera
         return _Plan(outline, moving, _reach(moving, corners), bool(rng.random() < self.pasted_share))
