@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from benchmarks.quality.options import BankOptions, BenchOptions, PairsOptions, PhotographOptions, SyntheticOptions
 from uml_in_arch.compare.cache import digest
-from uml_in_arch.data.pictures import FolderPictures
+from uml_in_arch.data.pictures import FolderPictures, Pictures
 from uml_in_arch.data.registered import SyntheticBlurDataset
 from uml_in_arch.errors import DataError
 
@@ -118,25 +119,33 @@ def _synthetic(
 
 
 class _Windows(Dataset):
-    """The first so many training samples of a data set, as uint8."""
+    """Some training samples of a data set, as uint8."""
 
-    def __init__(self, dataset: SyntheticBlurDataset, count: int) -> None:
-        self.dataset, self.count = dataset, count
+    def __init__(self, dataset: SyntheticBlurDataset, samples: list[int]) -> None:
+        self.dataset, self.samples = dataset, samples
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> Tensor:
-        sample = self.dataset[index]
+        sample = self.dataset[self.samples[index]]
         return (torch.stack([sample["lq"], sample["gt"]]) * 255).round().byte()
+
+
+def _by_area(pictures: Pictures, windows: int) -> list[int]:
+    """Indices of training samples: of each picture so many draws as its share of all pixels asks for."""
+    areas = [math.prod(pictures.read(key).shape[:2]) for key in pictures.keys]
+    ends = np.rint(np.cumsum(areas) / sum(areas) * windows).astype(int)
+    draws = np.diff(ends, prepend=0)
+    return [draw * len(areas) + number for number, count in enumerate(draws.tolist()) for draw in range(count)]
 
 
 def _make(photographs: list[Path], options: BankOptions, folder: Path) -> None:
     stage = folder.with_name(f".{folder.name}")
     links = _linked(photographs, stage / "photographs")
-    draws = -(-options.windows // len(photographs))
-    dataset = _synthetic(links, "train", options, gt_size=options.side, draws_per_image=draws)
-    windows = DataLoader(_Windows(dataset, options.windows), batch_size=8, num_workers=options.workers)
+    dataset = _synthetic(links, "train", options, gt_size=options.side, draws_per_image=options.windows)
+    samples = _by_area(dataset.pictures, options.windows)
+    windows = DataLoader(_Windows(dataset, samples), batch_size=8, num_workers=options.workers)
     shape = (options.windows, 3, options.side, options.side)
     arrays = [np.lib.format.open_memmap(stage / f"{name}.npy", "w+", np.uint8, shape) for name in ("blur", "sharp")]
     start = 0

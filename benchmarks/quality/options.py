@@ -32,7 +32,7 @@ class BankOptions(Section):
     """Training pairs, blurred once and then read from memory.
 
     Keys:
-        windows: number of pairs.
+        windows: number of pairs; every photograph gives as many as its area asks for.
         side: their side in pixels; crops are cut from them at random.
         blur, scene: keys of ``SyntheticBlurDataset``, one of the two.
         workers: processes that make them.
@@ -82,9 +82,14 @@ class ProtocolOptions(Section):
 
 
 class EntryOptions(Section):
-    """One network: its options, and what its training adds to the protocol's ``train:`` (losses)."""
+    """One network: its options, and what its training adds to the protocol's ``train:`` (losses).
+
+    Keys:
+        pretrain_network_g: checkpoint with ``params_ema`` to start from, instead of random weights.
+    """
 
     network_g: dict[str, Any]
+    pretrain_network_g: str | None = None
     train: dict[str, Any] = {}
 
 

@@ -112,7 +112,11 @@ def _model_options(bench: BenchOptions, entry: str, folder: Path, learning_rate:
         "world_size": 1,
         "num_gpu": int(bench.device == "cuda"),
         "network_g": dict(own.network_g),
-        "path": {"models": str(folder)},
+        "path": {
+            "models": str(folder),
+            "pretrain_network_g": own.pretrain_network_g,
+            "param_key_g": "params_ema",
+        },
         "train": train,
         "val": {},
     }

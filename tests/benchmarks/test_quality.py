@@ -131,6 +131,26 @@ def test_another_protocol_is_another_training(bench_file: Path) -> None:
     assert entry_folder(load(bench_file, ["entries:plus:network_g:widths=[8, 8]"]), "plus") != here
 
 
+def test_training_starts_from_given_weights(bench_file: Path) -> None:
+    start = bench_file.parent / "start.pth"
+    weights = UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"}).state_dict()
+    torch.save({"params_ema": weights}, start)
+    loaded = load(bench_file, [f"entries:plus:pretrain_network_g={start}"])
+    out = bench_file.parent / "out"
+    model, _ = train(loaded, "plus", out, open_bank(loaded), learning_rate=1e-3, steps=6, seed=3, deadline=0)
+    assert all(torch.equal(value, weights[name]) for name, value in model.net_g.state_dict().items())
+
+
+def test_large_photographs_give_more_windows(bench_file: Path) -> None:
+    large = cv2.resize(load_photograph("rocket"), (288, 72), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(bench_file.parent / "pictures/rocket.png"), large)
+    loaded = load(bench_file, ["bank:windows=40", "bank:side=72", "bank:blur={kernel_size: [1, 1]}"])
+    bank = open_bank(loaded)
+    dark = bank.sharp.float().mean((1, 2, 3)) < 80  # the rocket's night
+    assert len(bank.sharp) == 40
+    assert 28 <= dark.sum() <= 32, "three quarters"
+
+
 def test_batches_are_pairs_cut_at_the_same_place(bench_file: Path) -> None:
     bank = open_bank(load(bench_file, ["bank:blur={kernel_size: [1, 1]}"]))
     blur, sharp = bank.batch(8, 16, np.random.default_rng(0))
