@@ -62,7 +62,8 @@ class SpectralFilter(nn.Module):
             windows = (windows - windows.mean((4, 5), keepdim=True)).mul_(self.taper)
             spectrum = torch.fft.rfft2(windows, norm="ortho")
             grey = spectrum.mean(1, keepdim=True)
-            power = torch.log(grey.abs().square() + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
+            power = torch.view_as_real(grey).square().sum(-1)  # abs would take a root first
+            power = torch.log(power + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
         power = self._of_nearest_inside(power, blur.shape[2:])
         gains = self._gains(power - power.mean(1, keepdim=True))
         with full_precision(blur):
@@ -71,7 +72,7 @@ class SpectralFilter(nn.Module):
             sources = [(channel, first) for channel in spectrum.unbind(1)]
             sources += [(grey[:, 0], gain) for gain in others]
             # one channel at a time: windows take four times the memory of the picture
-            guesses = [self._added_up(source * gain, padded.shape[2:]) for source, gain in sources]
+            guesses = [self._added_up(source * gain) for source, gain in sources]
         start = self.window // 2
         return torch.stack(guesses, dim=1)[:, :, start : start + height, start : start + width]
 
@@ -103,8 +104,15 @@ class SpectralFilter(nn.Module):
         mode = "reflect" if max(step, bottom) < height and max(step, right) < width else "replicate"
         return F.pad(image, (step, right, step, bottom), mode=mode)
 
-    def _added_up(self, spectrum: Tensor, size: torch.Size) -> Tensor:
+    def _added_up(self, spectrum: Tensor) -> Tensor:
         """Spectra of windows (N, rows, columns, P, P // 2 + 1) back to a picture (N, H, W), by overlap-add."""
         windows = torch.fft.irfft2(spectrum, (self.window, self.window), norm="ortho") * self.taper
-        columns = windows.permute(0, 3, 4, 1, 2).flatten(3).flatten(1, 2)
-        return F.fold(columns, tuple(size), self.window, stride=self.window // 2)[:, 0]
+        batch, rows, columns = windows.shape[:3]
+        step = self.window // 2
+        quarters = windows.unflatten(4, (2, step)).unflatten(3, (2, step))
+        picture = windows.new_zeros(batch, rows + 1, step, columns + 1, step)
+        for down in (0, 1):
+            for right in (0, 1):
+                place = picture[:, down : down + rows, :, right : right + columns]
+                place += quarters[:, :, :, down, :, right].transpose(2, 3)
+        return picture.flatten(3).flatten(1, 2)
