@@ -50,6 +50,6 @@ setup(
     extras_require={
         "peers": ["spandrel", "spandrel_extra_arches", "timm"],
         "scores": ["pyiqa"],
-        "test": ["pytest", "ruff", "h5py", "PyWavelets"],
+        "test": ["pytest", "ruff", "h5py", "PyWavelets", "matplotlib"],  # matplotlib draws benchmarks.quality.latents
     },
 )

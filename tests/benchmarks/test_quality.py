@@ -14,6 +14,7 @@ import yaml
 from conftest import ROOT, Run
 
 from benchmarks.quality.bank import open_bank, validation_pairs
+from benchmarks.quality.latents import near_zero
 from benchmarks.quality.options import load
 from benchmarks.quality.runs import entry_folder
 from benchmarks.quality.training import train
@@ -83,6 +84,12 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     assert "+0.00" in rows["plus"]
     (result,) = (bench_file.parent / "out/plus").glob("*/seed0/result.json")
     assert json.loads(result.read_text())["learning_rate"] in (1e-3, 1e-4)
+
+    figure = bench_file.parent / "latents.png"
+    shown = run("-m", "benchmarks.quality.latents", "-opt", bench_file, "--figure", figure, cwd=ROOT)
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split("|")[1].strip() for line in shown.stdout.splitlines()][2:] == ["other", "plus"]
+    assert cv2.imread(str(figure)) is not None
 
     before = result.stat().st_mtime_ns
     again = bench(run, "-opt", bench_file, "--only", "plus")
@@ -182,6 +189,12 @@ def test_bad_options_are_one_line(bench_file: Path, override: str, error: type[E
     with pytest.raises(error, match=message) as raised:
         open_bank(load(bench_file, [override]))
     assert "\n" not in str(raised.value)
+
+
+def test_share_of_latents_near_zero_does_not_depend_on_their_size() -> None:
+    gaussian = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    assert near_zero(gaussian) == pytest.approx(near_zero(1000 * gaussian)) == pytest.approx(0.08, abs=0.005)
+    assert near_zero(gaussian**3) > 0.3
 
 
 def test_unknown_network_is_refused_before_anything_is_written(run: Run, bench_file: Path) -> None:
