@@ -22,8 +22,9 @@ class ChannelLayerNorm(nn.Module):
         """Normalise; shape and dtype are kept."""
         pixels = x.permute(0, 2, 3, 1)  # the memory order of channels_last, in which torch's own normalisation runs
         with full_precision(x):
-            weight, bias = self.weight.flatten(), self.bias.flatten()
-            return F.layer_norm(pixels, weight.shape, weight, bias, self.eps).permute(0, 3, 1, 2)
+            weight, bias = self.weight.flatten().float(), self.bias.flatten().float()
+            normalised = F.layer_norm(pixels.float(), weight.shape, weight, bias, self.eps)
+        return normalised.permute(0, 3, 1, 2).to(x.dtype)
 
 
 class Gate(nn.Module):

@@ -99,14 +99,14 @@ class SceneBlur:
 
     def __post_init__(self) -> None:
         limits = {"extent": (0, 500), "anxiety": (0, 1), "exposure": (0.01, 1), "rotation": (0, 1000)}
+        limits |= {"zoom": (0, 1000), "perspective": (0, 1000), "things": (1, 20), "thing_area": (0.001, 1)}
         limits |= {
             "unevenness": (0, 10),
-            "zoom": (0, 1000),
-            "perspective": (0, 1000),
-            "things": (1, 20),
-            "thing_area": (0.001, 1),
+            "saturation": (0, 100),
+            "noise": (0, 255),
+            "shot": (0, 255),
+            "jpeg_quality": (1, 100),
         }
-        limits |= {"saturation": (0, 100), "noise": (0, 255), "shot": (0, 255), "jpeg_quality": (1, 100)}
         for name, (lowest, highest) in limits.items():
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
