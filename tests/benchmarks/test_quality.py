@@ -103,6 +103,22 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     assert set(content) == {"params_ema"}
     UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"}).load_state_dict(content["params_ema"])
 
+    other = bench_file.parent / "other.pth"
+    tripled = {name: 3 * value if value.is_floating_point() else value for name, value in content["params_ema"].items()}
+    torch.save({"params_ema": tripled}, other)
+    command = ("-m", "benchmarks.quality.export", "-opt", bench_file, "--target", bench_file.parent / "mean.pth")
+    assert run(*command, "--average-with", other, cwd=ROOT).returncode == 0
+    mean = checkpoints.read(bench_file.parent / "mean.pth")["params_ema"]
+    assert all(
+        torch.allclose(mean[name], 2 * value)
+        for name, value in content["params_ema"].items()
+        if value.is_floating_point()
+    )
+    torch.save({"params_ema": {"another": torch.zeros(1)}}, other)
+    refused = run(*command, "--average-with", other, cwd=ROOT)
+    assert refused.returncode != 0
+    assert "another network" in refused.stderr
+
 
 def weights_after(bench_file: Path, folder: str, budgets: list[float]) -> dict[str, torch.Tensor]:
     loaded = load(bench_file)

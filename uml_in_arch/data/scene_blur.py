@@ -50,9 +50,9 @@ class SceneBlur:
         anxiety: How nervous the hand is that moves the camera (`uml_in_arch.data.trajectory.camera_shake`).
         unevenness: How unevenly it moves: the logarithm of its highest speed over its lowest. At 0, the model's,
             streaks have the same strength everywhere.
-        sharp_at: Which moment the sharp picture shows: the ``middle`` of the exposure, as in GoPro, HIDE and REDS,
-            whose sharp picture is the middle frame; or the ``mean`` pose, against which blur does not shift. They
-            differ where the motion is uneven.
+        sharp_at: Which moment the sharp picture shows: the ``mean`` pose, against which blur does not shift; or the
+            ``middle`` of the exposure, as in GoPro, HIDE and REDS, whose sharp picture is the middle frame. They differ
+            where the motion is uneven; the middle is hard to learn (docs/experiments.md, "Weights for photographs").
         exposure: Share of the hand's path during which the shutter is open, in (0, 1]: a shorter one is straighter.
         rotation: Streaks by rotation about the optical axis, at half the diagonal from it, against those by
             translation. The axis meets the picture anywhere.
@@ -78,7 +78,7 @@ class SceneBlur:
     still: float = 0.05
     anxiety: tuple[float, float] = (0.0005, 0.005)
     unevenness: tuple[float, float] = (0.0, 2.0)
-    sharp_at: SharpAt = "middle"
+    sharp_at: SharpAt = "mean"
     exposure: tuple[float, float] = (0.3, 1.0)
     rotation: tuple[float, float] = (0.0, 1.0)
     zoom: tuple[float, float] = (0.0, 0.3)
