@@ -31,7 +31,8 @@ def main() -> None:
     state = checkpoints.read(state_file(bench, bench.reference, bench.protocol.seeds[0]))
     weights = {name: value.contiguous() for name, value in state["params_ema"].items()}
     if arguments.average_with is not None:
-        weights = mean_of(weights, _read(arguments.average_with))
+        file = arguments.average_with
+        weights = mean_of(weights, checkpoints.weights_of(checkpoints.read(file), "params_ema", file))
     with checkpoints.written_whole(arguments.target.parent) as stage:
         torch.save({"params_ema": weights}, stage / arguments.target.name)
     size = arguments.target.stat().st_size / 2**20
@@ -49,10 +50,6 @@ def mean_of(weights: StateDict, others: StateDict) -> StateDict:
     if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in others.items()}:
         raise CheckpointError("--average-with: these are weights of another network; name those it was trained on from")
     return {name: (value + others[name]) / 2 if value.is_floating_point() else value for name, value in weights.items()}
-
-
-def _read(file: Path) -> StateDict:
-    return checkpoints.weights_of(checkpoints.read(file), "params_ema", file)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from benchmarks.quality.bank import validation_pairs
 from benchmarks.quality.options import BenchOptions, load
 from benchmarks.quality.runs import result_file, state_file
+from benchmarks.quality.table import table_lines
 from uml_in_arch import checkpoints, cli
 from uml_in_arch.archs.two_branch import TwoBranchFlow
 from uml_in_arch.errors import DataError, OptionError
@@ -67,9 +68,9 @@ def latents_of(net: TwoBranchFlow, bench: BenchOptions, validation: str) -> Leve
     for _, blur, _ in islice(validation_pairs(bench, validation), PICTURES):
         with torch.no_grad():
             latents = net.encode(blur, "blur")
-        for level, detail in enumerate(latents.details, start=1):
-            parts.setdefault(f"z_{level}", []).append(detail.flatten())
-        parts.setdefault("base", []).append(latents.base.flatten())
+        names = [*(f"z_{level}" for level in range(1, len(latents.details) + 1)), "base"]
+        for name, values in zip(names, latents.tensors(), strict=True):
+            parts.setdefault(name, []).append(values.flatten())
     return {level: torch.cat(values) for level, values in parts.items()}
 
 
@@ -80,12 +81,11 @@ def near_zero(values: Tensor) -> float:
 
 def table(found: dict[str, Levels]) -> str:
     """Markdown: per network and level the root mean square, and the share near zero."""
-    levels = list(next(iter(found.values())))
-    lines = ["| network | " + " | ".join(levels) + " |", "|:---|" + "---:|" * len(levels)]
-    for name, latents in found.items():
-        cells = (f"{_rms(values):.3f}, {near_zero(values):.0%}" for values in latents.values())
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = [
+        {"network": name} | {level: f"{_rms(values):.3f}, {near_zero(values):.0%}" for level, values in latents.items()}
+        for name, latents in found.items()
+    ]
+    return "\n".join(table_lines(rows))
 
 
 def draw(found: dict[str, Levels], file: Path) -> None:

@@ -22,7 +22,7 @@ def markdown(bench: BenchOptions) -> str:
     missing = [name for name, runs in results.items() if len(runs) < len(bench.protocol.seeds)]
     rows = [_input_row(bench, next(iter(done.values()))[0])] if done else []
     rows += [_row(bench, name, runs, results[bench.reference]) for name, runs in done.items()]
-    lines = [f"# {bench.name}: {_protocol(bench)}", "", *_table(rows)]
+    lines = [f"# {bench.name}: {_protocol(bench)}", "", *table_lines(rows)]
     if missing:
         lines += ["", f"Not finished: {', '.join(missing)}"]
     return "\n".join(lines) + "\n"
@@ -80,7 +80,8 @@ def _spread(values: list[float]) -> str:
     return f"{mean(values):.2f}" + (f" ±{stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def _table(rows: list[Row]) -> list[str]:
+def table_lines(rows: list[Row]) -> list[str]:
+    """Rows as Markdown; the columns are the last row's, the first of them text."""
     if not rows:
         return ["No training has finished yet; run the same command again to go on."]
     columns = list(rows[-1])

@@ -26,6 +26,10 @@ from uml_in_arch.errors import DataError, OptionError
 PLUS = {"type": "UMLINPlus", "widths": [6, 8], "spectral_channels": 4, "spectral_window": 16}
 
 
+def plus() -> UMLINPlus:
+    return UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"})
+
+
 @pytest.fixture
 def bench_file(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
@@ -101,7 +105,7 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     assert "step 6 of 6" in exported.stdout, exported.stderr
     content = checkpoints.read(weights)
     assert set(content) == {"params_ema"}
-    UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"}).load_state_dict(content["params_ema"])
+    plus().load_state_dict(content["params_ema"])
 
     other = bench_file.parent / "other.pth"
     tripled = {name: 3 * value if value.is_floating_point() else value for name, value in content["params_ema"].items()}
@@ -156,7 +160,7 @@ def test_another_protocol_is_another_training(bench_file: Path) -> None:
 
 def test_training_starts_from_given_weights(bench_file: Path) -> None:
     start = bench_file.parent / "start.pth"
-    weights = UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"}).state_dict()
+    weights = plus().state_dict()
     torch.save({"params_ema": weights}, start)
     loaded = load(bench_file, [f"entries:plus:pretrain_network_g={start}"])
     out = bench_file.parent / "out"

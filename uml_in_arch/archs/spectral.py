@@ -38,6 +38,7 @@ class SpectralFilter(nn.Module):
     def __init__(self, channels: int, window: int, filters: int) -> None:
         super().__init__()
         self.window = window
+        self.step = window // 2  # from one window to the next
         self.filters = filters
         hann = torch.hann_window(window)
         self.register_buffer("taper", torch.outer(hann, hann).sqrt(), persistent=False)
@@ -58,7 +59,7 @@ class SpectralFilter(nn.Module):
         height, width = blur.shape[2:]
         with full_precision(blur):
             padded = self._padded(blur.float().contiguous())  # Fourier transforms copy any other memory format
-            windows = padded.unfold(2, self.window, self.window // 2).unfold(3, self.window, self.window // 2)
+            windows = padded.unfold(2, self.window, self.step).unfold(3, self.window, self.step)
             windows = (windows - windows.mean((4, 5), keepdim=True)).mul_(self.taper)
             spectrum = torch.fft.rfft2(windows, norm="ortho")
             grey = spectrum.mean(1, keepdim=True)
@@ -73,8 +74,7 @@ class SpectralFilter(nn.Module):
             sources += [(grey[:, 0], gain) for gain in others]
             # one channel at a time: windows take four times the memory of the picture
             guesses = [self._added_up(source * gain) for source, gain in sources]
-        start = self.window // 2
-        return torch.stack(guesses, dim=1)[:, :, start : start + height, start : start + width]
+        return torch.stack(guesses, dim=1)[:, :, self.step : self.step + height, self.step : self.step + width]
 
     def _gains(self, power: Tensor) -> Tensor:
         code = self.read(power)
@@ -86,8 +86,7 @@ class SpectralFilter(nn.Module):
 
         A mirror image turns every streak into two directions, so its spectrum says nothing about the motion.
         """
-        step = self.window // 2
-        rows, columns = ((side - self.window) // step + 1 for side in size)
+        rows, columns = ((side - self.window) // self.step + 1 for side in size)
         if min(rows, columns) < 1:
             return power
         below, right = power.shape[2] - 1 - rows, power.shape[3] - 1 - columns
@@ -98,7 +97,7 @@ class SpectralFilter(nn.Module):
 
         The picture's mirror image, or its edge where the picture is smaller than that.
         """
-        step = self.window // 2
+        step = self.step
         height, width = image.shape[2:]
         right, bottom = (step + -side % step for side in (width, height))
         mode = "reflect" if max(step, bottom) < height and max(step, right) < width else "replicate"
@@ -108,7 +107,7 @@ class SpectralFilter(nn.Module):
         """Spectra of windows (N, rows, columns, P, P // 2 + 1) back to a picture (N, H, W), by overlap-add."""
         windows = torch.fft.irfft2(spectrum, (self.window, self.window), norm="ortho") * self.taper
         batch, rows, columns = windows.shape[:3]
-        step = self.window // 2
+        step = self.step
         quarters = windows.unflatten(4, (2, step)).unflatten(3, (2, step))
         picture = windows.new_zeros(batch, rows + 1, step, columns + 1, step)
         for down in (0, 1):

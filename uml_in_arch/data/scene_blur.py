@@ -36,11 +36,11 @@ EDGE = (0.4, 0.9)  # softness of outlines: an edge of about one to two pixels
 class SceneBlur:
     """What blur to apply. Every range is (lowest, highest), drawn uniformly for each picture; equal ends fix it.
 
-    The blurry picture is the mean of warped copies of the sharp one, about a pixel apart (at most 96), along a path
-    that starts and ends around it. The blur varies over the picture as that of a plane far away does, seen by a camera
-    that is moved and turned: parallax is not modelled. Things in front of it are random outlines, filled with the
-    picture's own content under them (they show where they move only) or with another part of it (``pasted_share``,
-    which changes the sharp picture too); what they uncover is the picture itself.
+    The blurry picture is the mean of warped copies of the sharp one, about a pixel apart (at most 96), along a path;
+    ``sharp_at`` says where on it the sharp picture is. The blur varies over the picture as that of a plane far away
+    does, seen by a camera that is moved and turned: parallax is not modelled. Things in front of it are random
+    outlines, filled with the picture's own content under them (they show where they move only) or with another part of
+    it (``pasted_share``, which changes the sharp picture too); what they uncover is the picture itself.
 
     Attributes:
         extent: The longest streak in the picture, in pixels: the largest side of the box around it. The square root of
