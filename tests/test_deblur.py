@@ -20,7 +20,7 @@ from uml_in_arch.deblur.__main__ import main
 from uml_in_arch.deblur.jobs import plan
 from uml_in_arch.errors import DataError, UserError
 
-NETWORK = {"type": "UMLINPlus", "widths": [8, 8], "spectral_window": 16}
+NETWORK = {"type": "UMLINPlus", "widths": [8, 8], "spectral_windows": [16]}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -48,14 +48,14 @@ def write_network(folder: Path, net: torch.nn.Module, name: str = "own") -> Path
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    return write_network(tmp_path_factory.mktemp("identity"), UMLINPlus(widths=[8, 8], spectral_window=16))
+    return write_network(tmp_path_factory.mktemp("identity"), UMLINPlus(widths=[8, 8], spectral_windows=[16]))
 
 
 @pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network whose every layer does something."""
     torch.manual_seed(0)
-    net = UMLINPlus(widths=[8, 8], spectral_window=16)
+    net = UMLINPlus(widths=[8, 8], spectral_windows=[16])
     with torch.no_grad():
         for weight in net.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.005)
@@ -171,7 +171,7 @@ def test_default_weights_work_from_any_folder(
     save(tmp_path / "a.jpg", smooth(20, 30, 3))
     with pytest.raises(UserError, match=r"umlinplus_motion\.yml: the weights are not there; .*: -opt options/"):
         main(["a.jpg", "-o", "out"])
-    write_network(folder, UMLINPlus(widths=[8, 8], spectral_window=16), "umlinplus_motion")
+    write_network(folder, UMLINPlus(widths=[8, 8], spectral_windows=[16]), "umlinplus_motion")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert main(["../a.jpg", "-o", "out"]) == 0

@@ -9,14 +9,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from benchmarks.quality.options import load
 from benchmarks.quality.runs import state_file
 from uml_in_arch import checkpoints, cli
-from uml_in_arch.errors import CheckpointError
-
-StateDict = dict[str, Tensor]
 
 
 def main() -> None:
@@ -24,32 +20,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.export", description=__doc__.splitlines()[0])
     parser.add_argument("-opt", required=True, help="the option file of the bench; its reference entry is exported")
     parser.add_argument("--force_yml", nargs="+", default=[], help="as for the training")
-    parser.add_argument("--average-with", type=Path, metavar="CHECKPOINT", help="export the mean with these weights")
     parser.add_argument("--target", required=True, type=Path, help="the checkpoint to write")
     arguments = parser.parse_args()
     bench = load(arguments.opt, tuple(arguments.force_yml))
     state = checkpoints.read(state_file(bench, bench.reference, bench.protocol.seeds[0]))
     weights = {name: value.contiguous() for name, value in state["params_ema"].items()}
-    if arguments.average_with is not None:
-        file = arguments.average_with
-        weights = mean_of(weights, checkpoints.weights_of(checkpoints.read(file), "params_ema", file))
     with checkpoints.written_whole(arguments.target.parent) as stage:
         torch.save({"params_ema": weights}, stage / arguments.target.name)
     size = arguments.target.stat().st_size / 2**20
     print(f"{arguments.target}: step {state['step']} of {bench.protocol.train['total_iter']}, {size:.1f} MiB")
-
-
-def mean_of(weights: StateDict, others: StateDict) -> StateDict:
-    """The mean of two checkpoints of which one was trained on from the other: their strengths add up, often.
-
-    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (there: "weight-space ensembling").
-
-    Raises:
-        CheckpointError: They are of different networks.
-    """
-    if {name: value.shape for name, value in weights.items()} != {name: value.shape for name, value in others.items()}:
-        raise CheckpointError("--average-with: these are weights of another network; name those it was trained on from")
-    return {name: (value + others[name]) / 2 if value.is_floating_point() else value for name, value in weights.items()}
 
 
 if __name__ == "__main__":

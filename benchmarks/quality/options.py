@@ -86,10 +86,12 @@ class EntryOptions(Section):
 
     Keys:
         pretrain_network_g: checkpoint with ``params_ema`` to start from, instead of random weights.
+        strict_load_g: whether it must have all of the network's parameters and no others, of the same shapes.
     """
 
     network_g: dict[str, Any]
     pretrain_network_g: str | None = None
+    strict_load_g: bool = True
     train: dict[str, Any] = {}
 
 

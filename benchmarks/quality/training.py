@@ -115,6 +115,7 @@ def _model_options(bench: BenchOptions, entry: str, folder: Path, learning_rate:
         "path": {
             "models": str(folder),
             "pretrain_network_g": own.pretrain_network_g,
+            "strict_load_g": own.strict_load_g,
             "param_key_g": "params_ema",
         },
         "train": train,

@@ -29,7 +29,7 @@ def with_gain(value, window=16):
 def test_new_filter_adds_nothing_at_any_size(size, channels):
     image = torch.rand(2, channels, *size)
     added = SpectralFilter(4, 16, 3)(image)
-    assert added.shape == (2, channels + 2, *size)
+    assert added.shape == (2, 3, *size)
     assert not added.any()
 
 
@@ -38,7 +38,7 @@ def test_equal_gains_add_the_picture_without_the_means_of_its_windows():
     image = torch.zeros(1, 3, 48, 64)
     image[..., 20, 31] = 1  # windows of 16 pixels, so each has a mean of 1/256
     added = with_gain(0.5)(image)
-    assert (added - 0.5 * image).abs().max() < 0.5 / 256 + 1e-5
+    assert (added - 0.5 * image[:, :1]).abs().max() < 0.5 / 256 + 1e-5
     assert with_gain(0.5)(torch.full_like(image, 0.7)).abs().max() < 1e-5, "a flat picture has no detail to change"
 
 
@@ -74,35 +74,47 @@ def test_stays_float32_under_autocast():
     assert added.dtype == torch.float32
 
 
-def test_learns_to_tell_a_motion_by_the_spectrum():
-    """One filter for two directions of motion: only the spectrum says which one a crop was blurred by."""
+def blurred_pairs(kernel, photographs):
+    for name, top, left in photographs:
+        crop, sharp = photograph(name, top, left, 96)
+        blurry = MotionBlur(kernels=(kernel,)).apply(crop, np.random.default_rng(0))
+        yield torch.from_numpy(blurry.transpose(2, 0, 1).copy())[None].float() / 255, sharp
+
+
+def stacked(pairs):
+    return (torch.cat(images) for images in zip(*pairs, strict=True))
+
+
+LINE = np.zeros((7, 7), np.float32)
+LINE[3] = 1 / 7
+SEEN = (("astronaut", 200, 180), ("chelsea", 60, 110), ("coffee", 100, 150))
+UNSEEN = (("rocket", 100, 250),)
+
+
+def test_what_it_learns_of_one_direction_of_motion_holds_for_another():
+    """Trained on horizontal streaks alone, it undoes vertical ones in a picture that it has not seen."""
     torch.manual_seed(0)
-    line = np.zeros((7, 7), np.float32)
-    line[3] = 1 / 7
-    pairs = []
-    for kernel in (line, line.T):
-        for name, top, left in (("astronaut", 200, 180), ("chelsea", 60, 110)):
-            crop, sharp = photograph(name, top, left, 96)
-            blurry = MotionBlur(kernels=(kernel,)).apply(crop, np.random.default_rng(0))
-            pairs.append((torch.from_numpy(blurry.transpose(2, 0, 1).copy())[None].float() / 255, sharp))
-    blur, sharp = (torch.cat(images) for images in zip(*pairs, strict=True))
+    blur, sharp = stacked(blurred_pairs(LINE, SEEN))
     net = SpectralFilter(16, 32, 1)
-    before = (blur - sharp).square().mean()
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    for _ in range(40):
+    for _ in range(60):
         optimizer.zero_grad()
-        loss = (blur + net(blur) - sharp).square().mean()
-        loss.backward()
+        (blur + net(blur) - sharp).square().mean().backward()
         optimizer.step()
-    assert loss < 0.7 * before
-    changed = net(blur).detach()
-    along = [(image.diff(dim=2).abs().mean() / image.diff(dim=1).abs().mean()).item() for image in changed]
-    assert min(along[:2]) > max(along[2:]), "horizontal motion is undone along rows, vertical motion along columns"
+    with torch.no_grad():
+        blur, sharp = stacked(blurred_pairs(LINE.T, UNSEEN))
+        assert (blur + net(blur) - sharp).square().mean() < 0.8 * (blur - sharp).square().mean()
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("spectral_window", 33), ("spectral_window", 2), ("spectral_channels", 0), ("spectral_filters", 0)],
+    [
+        ("spectral_windows", [64, 33]),
+        ("spectral_windows", [2]),
+        ("spectral_windows", []),
+        ("spectral_channels", 0),
+        ("spectral_filters", 0),
+    ],
 )
 def test_impossible_spectral_options_are_refused(option, value):
     with pytest.raises(OptionError, match="spectral"):

@@ -23,11 +23,11 @@ from uml_in_arch.archs import UMLINPlus
 from uml_in_arch.data.photographs import load_photograph
 from uml_in_arch.errors import DataError, OptionError
 
-PLUS = {"type": "UMLINPlus", "widths": [6, 8], "spectral_channels": 4, "spectral_window": 16}
+PLUS = {"type": "UMLINPlus", "widths": [6, 8], "spectral_channels": 4, "spectral_windows": [16]}
 
 
-def plus() -> UMLINPlus:
-    return UMLINPlus(**{key: value for key, value in PLUS.items() if key != "type"})
+def plus(**changes: int) -> UMLINPlus:
+    return UMLINPlus(**{key: value for key, value in (PLUS | changes).items() if key != "type"})
 
 
 @pytest.fixture
@@ -107,22 +107,6 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     assert set(content) == {"params_ema"}
     plus().load_state_dict(content["params_ema"])
 
-    other = bench_file.parent / "other.pth"
-    tripled = {name: 3 * value if value.is_floating_point() else value for name, value in content["params_ema"].items()}
-    torch.save({"params_ema": tripled}, other)
-    command = ("-m", "benchmarks.quality.export", "-opt", bench_file, "--target", bench_file.parent / "mean.pth")
-    assert run(*command, "--average-with", other, cwd=ROOT).returncode == 0
-    mean = checkpoints.read(bench_file.parent / "mean.pth")["params_ema"]
-    assert all(
-        torch.allclose(mean[name], 2 * value)
-        for name, value in content["params_ema"].items()
-        if value.is_floating_point()
-    )
-    torch.save({"params_ema": {"another": torch.zeros(1)}}, other)
-    refused = run(*command, "--average-with", other, cwd=ROOT)
-    assert refused.returncode != 0
-    assert "another network" in refused.stderr
-
 
 def weights_after(bench_file: Path, folder: str, budgets: list[float]) -> dict[str, torch.Tensor]:
     loaded = load(bench_file)
@@ -166,6 +150,20 @@ def test_training_starts_from_given_weights(bench_file: Path) -> None:
     out = bench_file.parent / "out"
     model, _ = train(loaded, "plus", out, open_bank(loaded), learning_rate=1e-3, steps=6, seed=3, deadline=0)
     assert all(torch.equal(value, weights[name]) for name, value in model.net_g.state_dict().items())
+
+
+def test_training_starts_from_what_fits_of_another_networks_weights(bench_file: Path) -> None:
+    start = bench_file.parent / "other.pth"
+    other = plus(spectral_channels=6).state_dict()
+    torch.save({"params_ema": other}, start)
+    overrides = [f"entries:plus:pretrain_network_g={start}", "entries:plus:strict_load_g=false"]
+    loaded = load(bench_file, overrides)
+    out = bench_file.parent / "out_of_other"
+    model, _ = train(loaded, "plus", out, open_bank(loaded), learning_rate=1e-3, steps=6, seed=3, deadline=0)
+    weights = model.net_g.state_dict()
+    fits = [name for name in weights if weights[name].shape == other[name].shape]
+    assert 0 < len(fits) < len(weights)
+    assert all(torch.equal(weights[name], other[name]) for name in fits)
 
 
 def test_large_photographs_give_more_windows(bench_file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from uml_in_arch.archs.blocks import gated_blocks
@@ -19,7 +20,8 @@ class ContextEncoder(nn.Module):
         in_channels: channels C of the image.
         widths: feature channels per level, finest (half resolution) first.
         blocks: gated blocks per level.
-        spectral_channels, spectral_window, spectral_filters: see `SpectralFilter`, which makes the guesses.
+        spectral_channels, spectral_filters: see `SpectralFilter`, which makes the guesses.
+        spectral_windows: its windows; one filter bank for each.
     """
 
     def __init__(
@@ -28,25 +30,37 @@ class ContextEncoder(nn.Module):
         widths: Sequence[int],
         blocks: Sequence[int],
         spectral_channels: int,
-        spectral_window: int,
+        spectral_windows: Sequence[int],
         spectral_filters: int,
     ) -> None:
         super().__init__()
-        self.spectral = SpectralFilter(spectral_channels, spectral_window, spectral_filters)
+        self.spectral = nn.ModuleList(
+            SpectralFilter(spectral_channels, window, spectral_filters) for window in spectral_windows
+        )
         self.haar = Haar()
         self.stem = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
-        self.guess = nn.Conv2d(4 * (in_channels + spectral_filters - 1), widths[0], 1)
+        self.guess = nn.Conv2d(4 * spectral_filters * len(self.spectral), widths[0], 1)
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
         self.blocks = nn.ModuleList(gated_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
 
-    def forward(self, blur: Tensor) -> list[Tensor]:
-        """Blurry image (N, C, H, W) in [0, 1] to features (N, widths[l], ceil(H / 2^(l+1)), ...), finest first."""
-        guesses = self.spectral(blur).to(blur.dtype)
+    def forward(self, blur: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Encode a blurry image.
+
+        Args:
+            blur: (N, C, H, W) in [0, 1].
+
+        Returns:
+            Features (N, widths[l], ceil(H / 2^(l+1)), ...), finest first; and the sum of the first guesses of each
+            window size, (N, 1, H, W).
+        """
+        maps = [spectral(blur).to(blur.dtype) for spectral in self.spectral]
+        guess = sum(own[:, :1] for own in maps)
+        guesses = torch.cat(maps, dim=1)
         x = self.stem(self.haar(extend_to_even(blur))) + self.guess(self.haar(extend_to_even(guesses)))
         features = [self.blocks[0](x)]
         for down, blocks in zip(self.down, self.blocks[1:], strict=True):
             features.append(blocks(down(extend_to_even(features[-1]))))
-        return features
+        return features, guess
 
 
 class ContextDecoder(nn.Module):

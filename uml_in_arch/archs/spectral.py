@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from uml_in_arch.archs.blocks import GatedBlock
+from uml_in_arch.archs.polar import DirectionBlock, PolarGrid
 from uml_in_arch.flows.base import full_precision
 
 # Added to the power before its logarithm. Below it there is only rounding to 8 bits, whose power is (1/255)^2 / 12 =
@@ -14,6 +14,9 @@ from uml_in_arch.flows.base import full_precision
 FLOOR = 1e-5
 # Brings the logarithms, whose standard deviation over the bins of a photograph is about 3, near 1.
 LOG_SCALE = 0.3
+ANGLES = 16  # directions, modulo pi
+RADII_PER_PIXEL = 3 / 8  # frequencies per pixel of a window's side: 24 for 64 pixels
+BLOCKS = 3  # of the small network
 
 
 class SpectralFilter(nn.Module):
@@ -21,15 +24,17 @@ class SpectralFilter(nn.Module):
 
     Blur multiplies a picture's spectrum by the kernel's, so the power spectrum of a window shows the length and the
     direction of the motion (blind deconvolution by the cepstrum starts from the same fact: Cannon, "Blind deconvolution
-    of spatially invariant image blurs with phase", IEEE Trans. ASSP 24(1), 1976). A small network maps the logarithm of
-    it, averaged over the neighbouring windows too, to real gains per frequency: zero-phase filters, right for the
-    symmetric part of a kernel, negative gains included. The first filter is applied to every channel, the others, for
-    what one gain cannot express, to their mean. Windows are tapered by the square root of a Hann window before and
-    after, and add up. The gains start at 0: a new filter gives nothing.
+    of spatially invariant image blurs with phase", IEEE Trans. ASSP 24(1), 1976). The logarithm of the power is
+    averaged over cells of direction and frequency (`PolarGrid`), in the window and in its neighbours; a small network,
+    the same for every direction, maps them to real gains of the cells: zero-phase filters, right for the symmetric part
+    of a kernel, negative gains included. So what is learned of motion in one direction holds for all.
+
+    The filters are applied to the mean of the channels: several, for what one gain cannot express. Windows are tapered
+    by the square root of a Hann window before and after, and add up. The gains start at 0: a new filter gives nothing.
 
     Args:
         channels: width of the small network.
-        window: side of the windows in pixels, even; they start every half of it. Twice the longest streak or more.
+        window: side P of the windows in pixels, even; they start every half of it. Twice the longest streak or more.
         filters: how many.
     """
 
@@ -42,55 +47,58 @@ class SpectralFilter(nn.Module):
         self.filters = filters
         hann = torch.hann_window(window)
         self.register_buffer("taper", torch.outer(hann, hann).sqrt(), persistent=False)
-        bins = window * (window // 2 + 1)
-        self.read = nn.Conv2d(bins, channels, 1)
-        self.around = nn.Conv2d(channels, channels, 1)
-        self.mix = GatedBlock(channels)
-        self.gains = nn.Conv2d(channels, filters * bins, 1)
+        radii = max(2, round(window * RADII_PER_PIXEL))
+        self.grid = PolarGrid(window, ANGLES, radii)
+        self.read = nn.Conv1d(2 * radii, channels, 1)
+        self.blocks = nn.Sequential(*(DirectionBlock(channels) for _ in range(BLOCKS)))
+        self.gains = nn.Conv1d(channels, filters * radii, 1)
         nn.init.zeros_(self.gains.weight)
         nn.init.zeros_(self.gains.bias)
 
     def forward(self, blur: Tensor) -> Tensor:
-        """What the filters make of a blurry picture (N, C, H, W) in [0, 1].
+        """What the filters make of the detail of a blurry picture (N, C, H, W) in [0, 1].
 
         Returns:
-            (N, C + filters - 1, H, W), float32: the first filter's channels, then one channel for each of the others.
+            (N, filters, H, W), float32.
         """
         height, width = blur.shape[2:]
         with full_precision(blur):
-            padded = self._padded(blur.float().contiguous())  # Fourier transforms copy any other memory format
-            windows = padded.unfold(2, self.window, self.step).unfold(3, self.window, self.step)
-            windows = (windows - windows.mean((4, 5), keepdim=True)).mul_(self.taper)
+            padded = self._padded(blur.float().mean(1, keepdim=True))[:, 0]
+            windows = padded.unfold(1, self.window, self.step).unfold(2, self.window, self.step)
+            windows = (windows - windows.mean((3, 4), keepdim=True)).mul_(self.taper)
             spectrum = torch.fft.rfft2(windows, norm="ortho")
-            grey = spectrum.mean(1, keepdim=True)
-            power = torch.view_as_real(grey).square().sum(-1)  # abs would take a root first
-            power = torch.log(power + FLOOR)[:, 0].flatten(3).permute(0, 3, 1, 2) * LOG_SCALE
-        power = self._of_nearest_inside(power, blur.shape[2:])
-        gains = self._gains(power - power.mean(1, keepdim=True))
+            power = torch.view_as_real(spectrum).square().sum(-1)  # abs would take a root first
+            power = torch.log(power + FLOOR).flatten(3).mul_(LOG_SCALE)
+            power = power - power.mean(3, keepdim=True)
+            count, rows, columns, _ = power.shape
+            cells = self.grid.pool(power.flatten(0, 2).t()).unflatten(1, (count, rows, columns))
+            cells = self._of_nearest_inside(cells.permute(1, 0, 2, 3), blur.shape[2:])
+        gains = self._gains(cells)
         with full_precision(blur):
-            gains = gains.float().unflatten(1, (self.filters, self.window, -1)).permute(1, 0, 4, 5, 2, 3)
-            first, *others = gains.unbind()
-            sources = [(channel, first) for channel in spectrum.unbind(1)]
-            sources += [(grey[:, 0], gain) for gain in others]
-            # one channel at a time: windows take four times the memory of the picture
-            guesses = [self._added_up(source * gain) for source, gain in sources]
+            gains = self.grid.spread(gains.float()).unflatten(1, (self.filters, count, rows, columns))
+            gains = gains.permute(1, 2, 3, 4, 0).unflatten(4, (self.window, -1))
+            # one filter at a time: windows take four times the memory of the picture
+            guesses = [self._added_up(spectrum * gain) for gain in gains]
         return torch.stack(guesses, dim=1)[:, :, self.step : self.step + height, self.step : self.step + width]
 
-    def _gains(self, power: Tensor) -> Tensor:
-        code = self.read(power)
-        code = code + self.around(F.avg_pool2d(code, 3, stride=1, padding=1, count_include_pad=False))
-        return self.gains(self.mix(code))
+    def _gains(self, cells: Tensor) -> Tensor:
+        """Cells (N, A * R, rows, columns) of log power to gains (A * R, filters * N * rows * columns)."""
+        around = F.avg_pool2d(cells, 3, stride=1, padding=1, count_include_pad=False)
+        both = torch.stack([cells, around], 1).unflatten(2, (self.grid.angles, self.grid.radii))
+        both = both.permute(0, 4, 5, 1, 3, 2).flatten(3, 4).flatten(0, 2)  # (windows, 2 * R, A)
+        gains = self.gains(self.blocks(self.read(both))).unflatten(1, (self.filters, self.grid.radii))
+        return gains.permute(3, 2, 1, 0).flatten(2, 3).flatten(0, 1)
 
-    def _of_nearest_inside(self, power: Tensor, size: torch.Size) -> Tensor:
+    def _of_nearest_inside(self, cells: Tensor, size: torch.Size) -> Tensor:
         """Give windows that reach over the border what the nearest one inside has.
 
         A mirror image turns every streak into two directions, so its spectrum says nothing about the motion.
         """
         rows, columns = ((side - self.window) // self.step + 1 for side in size)
         if min(rows, columns) < 1:
-            return power
-        below, right = power.shape[2] - 1 - rows, power.shape[3] - 1 - columns
-        return F.pad(power[:, :, 1 : 1 + rows, 1 : 1 + columns], (1, right, 1, below), mode="replicate")
+            return cells
+        below, right = cells.shape[2] - 1 - rows, cells.shape[3] - 1 - columns
+        return F.pad(cells[:, :, 1 : 1 + rows, 1 : 1 + columns], (1, right, 1, below), mode="replicate")
 
     def _padded(self, image: Tensor) -> Tensor:
         """Half a window more at the left and top, as much or more at the right and bottom: every pixel in four windows.

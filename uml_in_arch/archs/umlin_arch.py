@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -62,15 +63,28 @@ class UMLIN(TwoBranchFlow):
         return lambda level, low: low / 2**level, None  # the low band of l levels is 2^l times the average
 
 
+class _Context(NamedTuple):
+    """What `UMLINPlus` makes of the blurry image.
+
+    Attributes:
+        features: of the context encoder, finest level first.
+        guess: (N, 1, H, W), what the first filter of each window size would add to every channel, summed.
+    """
+
+    features: list[Tensor]
+    guess: Tensor
+
+
 @ARCH_REGISTRY.register()
 class UMLINPlus(TwoBranchFlow):
     """Our UML-IN: the flows are conditioned on features of the blurry image.
 
     A context network runs over the Haar bands of the blurry image and of first guesses that filters make from local
     power spectra. The blur branch sees its features on the way down, the sharp branch those on the way up, where the
-    sharp low band of each level joins in. Both branches are exactly invertible given the blurry image. After the
-    coupling of each step an affine injector lets the condition reach every channel; both compute with a single 1x1
-    convolution, since the condition is a deep feature.
+    sharp low band of each level joins in. The sharp branch begins by taking the first guess off the image, so that
+    decoding ends by adding it: the filters learn from the first step on. Both branches are exactly invertible given
+    the blurry image. After the coupling of each step an affine injector lets the condition reach every channel; both
+    compute with a single 1x1 convolution, since the condition is a deep feature.
 
     Args:
         in_channels: 3 (RGB) or 1 (grey).
@@ -79,9 +93,9 @@ class UMLINPlus(TwoBranchFlow):
         decoder_blocks: gated blocks per level on the way up, likewise.
         num_steps: flow steps K per level.
         clamp: bound of the couplings' log-scales.
-        spectral_channels: width of the network that reads the power spectra.
-        spectral_window: side of their windows in pixels, even; twice the longest streak or more.
-        spectral_filters: number of guesses.
+        spectral_channels: width of the networks that read the power spectra.
+        spectral_windows: sides of their windows in pixels, even; twice the longest streak or more.
+        spectral_filters: number of guesses from each size of windows.
 
     Raises:
         OptionError: for numbers that make no network.
@@ -95,16 +109,16 @@ class UMLINPlus(TwoBranchFlow):
         decoder_blocks: int | Sequence[int] = 1,
         num_steps: int = 1,
         clamp: float = 1.0,
-        spectral_channels: int = 64,
-        spectral_window: int = 64,
-        spectral_filters: int = 5,
+        spectral_channels: int = 32,
+        spectral_windows: Sequence[int] = (64,),
+        spectral_filters: int = 3,
     ) -> None:
         num_levels = len(widths)
         check_common(in_channels, num_levels, num_steps, clamp)
         if min(spectral_channels, spectral_filters) < 1:
             raise OptionError("spectral_channels and spectral_filters must be at least 1")
-        if spectral_window < 4 or spectral_window % 2:
-            raise OptionError(f"spectral_window must be even and at least 4, got {spectral_window}")
+        if not spectral_windows or any(window < 4 or window % 2 for window in spectral_windows):
+            raise OptionError(f"spectral_windows must be even and at least 4, got {list(spectral_windows)}")
         widths = per_level("widths", list(widths), num_levels)
 
         def branch() -> WaveletFlow:
@@ -117,7 +131,7 @@ class UMLINPlus(TwoBranchFlow):
         encoder_counts = per_level("encoder_blocks", encoder_blocks, num_levels, minimum=0)
         decoder_counts = per_level("decoder_blocks", decoder_blocks, num_levels, minimum=0)
         self.context_encoder = ContextEncoder(
-            in_channels, widths, encoder_counts, spectral_channels, spectral_window, spectral_filters
+            in_channels, widths, encoder_counts, spectral_channels, spectral_windows, spectral_filters
         )
         self.context_decoder = ContextDecoder(in_channels, widths, decoder_counts)
 
@@ -125,20 +139,28 @@ class UMLINPlus(TwoBranchFlow):
         """As `TwoBranchFlow.encode`; a blurry image that goes through its own branch conditions itself."""
         return super().encode(image, branch, image if blur is None and branch == "blur" else blur)
 
-    def _context(self, blur: Tensor | None) -> list[Tensor]:
+    def _encode(self, image: Tensor, branch: BranchName, context: _Context) -> Latents:
+        return super()._encode(image - context.guess if branch == "sharp" else image, branch, context)
+
+    def _decode(self, latents: Latents, branch: BranchName, context: _Context) -> Tensor:
+        image = super()._decode(latents, branch, context)
+        return image + context.guess if branch == "sharp" else image
+
+    def _context(self, blur: Tensor | None) -> _Context:
         if blur is None:
             raise ValueError("UMLINPlus is conditioned on the blurry image: pass it as blur=")
         self._check(blur)
-        return self.context_encoder(blur)
+        return _Context(*self.context_encoder(blur))
 
-    def _conditions(self, branch: BranchName, context: list[Tensor]) -> tuple[Conditioner, Tensor]:
+    def _conditions(self, branch: BranchName, context: _Context) -> tuple[Conditioner, Tensor]:
+        features = context.features
         if branch == "blur":
-            return lambda level, low: context[level - 1], context[-1]
+            return lambda level, low: features[level - 1], features[-1]
         coarser = None
 
         def condition(level: int, low: Tensor) -> Tensor:
             nonlocal coarser
-            coarser = self.context_decoder(level, low, context[level - 1], coarser)
+            coarser = self.context_decoder(level, low, features[level - 1], coarser)
             return coarser
 
-        return condition, context[-1]
+        return condition, features[-1]
