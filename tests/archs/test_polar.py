@@ -21,11 +21,6 @@ def frequencies():
     return torch.fft.fftfreq(WINDOW)[:, None], torch.fft.rfftfreq(WINDOW)[None]
 
 
-def bins(function):
-    """A function of the two frequencies as (bins, 1)."""
-    return function(*frequencies()).reshape(-1, 1).float()
-
-
 def test_a_flat_spectrum_stays_flat_both_ways(grid):
     pooled = grid.pool(torch.full((WINDOW * (WINDOW // 2 + 1), 2), 3.0))
     filled = pooled[:, 0] != 0
@@ -36,7 +31,7 @@ def test_a_flat_spectrum_stays_flat_both_ways(grid):
 
 def test_frequency_is_interpolated_linearly_up_to_nyquist(grid):
     cells = torch.linspace(0, 0.5, RADII).repeat(ANGLES)[:, None]
-    expected = bins(lambda down, right: torch.hypot(down, right).clamp(max=0.5))
+    expected = torch.hypot(*frequencies()).clamp(max=0.5).view(-1, 1)
     torch.testing.assert_close(grid.spread(cells), expected)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,18 @@ from torch import Tensor, nn
 from uml_in_arch.archs.blocks import gated_blocks
 from uml_in_arch.archs.spectral import SpectralFilter
 from uml_in_arch.flows import Haar, extend_to_even
+
+
+class Context(NamedTuple):
+    """What the context encoder makes of a blurry image (N, C, H, W).
+
+    Attributes:
+        features: (N, widths[l], ceil(H / 2^(l+1)), ceil(W / 2^(l+1))), finest level first.
+        guess: (N, 1, H, W), what the first filter of each window size would add to every channel, summed.
+    """
+
+    features: list[Tensor]
+    guess: Tensor
 
 
 class ContextEncoder(nn.Module):
@@ -43,16 +56,8 @@ class ContextEncoder(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
         self.blocks = nn.ModuleList(gated_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
 
-    def forward(self, blur: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Encode a blurry image.
-
-        Args:
-            blur: (N, C, H, W) in [0, 1].
-
-        Returns:
-            Features (N, widths[l], ceil(H / 2^(l+1)), ...), finest first; and the sum of the first guesses of each
-            window size, (N, 1, H, W).
-        """
+    def forward(self, blur: Tensor) -> Context:
+        """Encode a blurry image (N, C, H, W) in [0, 1]."""
         maps = [spectral(blur).to(blur.dtype) for spectral in self.spectral]
         guess = sum(own[:, :1] for own in maps)
         guesses = torch.cat(maps, dim=1)
@@ -60,7 +65,7 @@ class ContextEncoder(nn.Module):
         features = [self.blocks[0](x)]
         for down, blocks in zip(self.down, self.blocks[1:], strict=True):
             features.append(blocks(down(extend_to_even(features[-1]))))
-        return features, guess
+        return Context(features, guess)
 
 
 class ContextDecoder(nn.Module):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
 import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
-from uml_in_arch.archs.context import ContextDecoder, ContextEncoder
+from uml_in_arch.archs.context import Context, ContextDecoder, ContextEncoder
 from uml_in_arch.archs.two_branch import BranchName, TwoBranchFlow, check_common, per_level
 from uml_in_arch.errors import OptionError
 from uml_in_arch.flows import FlowSequence, Latents, WaveletFlow, conv_subnet, flow_steps, pointwise_subnet
@@ -61,18 +60,6 @@ class UMLIN(TwoBranchFlow):
 
     def _conditions(self, branch: BranchName, context: None) -> tuple[Conditioner, None]:
         return lambda level, low: low / 2**level, None  # the low band of l levels is 2^l times the average
-
-
-class _Context(NamedTuple):
-    """What `UMLINPlus` makes of the blurry image.
-
-    Attributes:
-        features: of the context encoder, finest level first.
-        guess: (N, 1, H, W), what the first filter of each window size would add to every channel, summed.
-    """
-
-    features: list[Tensor]
-    guess: Tensor
 
 
 @ARCH_REGISTRY.register()
@@ -139,20 +126,20 @@ class UMLINPlus(TwoBranchFlow):
         """As `TwoBranchFlow.encode`; a blurry image that goes through its own branch conditions itself."""
         return super().encode(image, branch, image if blur is None and branch == "blur" else blur)
 
-    def _encode(self, image: Tensor, branch: BranchName, context: _Context) -> Latents:
+    def _encode(self, image: Tensor, branch: BranchName, context: Context) -> Latents:
         return super()._encode(image - context.guess if branch == "sharp" else image, branch, context)
 
-    def _decode(self, latents: Latents, branch: BranchName, context: _Context) -> Tensor:
+    def _decode(self, latents: Latents, branch: BranchName, context: Context) -> Tensor:
         image = super()._decode(latents, branch, context)
         return image + context.guess if branch == "sharp" else image
 
-    def _context(self, blur: Tensor | None) -> _Context:
+    def _context(self, blur: Tensor | None) -> Context:
         if blur is None:
             raise ValueError("UMLINPlus is conditioned on the blurry image: pass it as blur=")
         self._check(blur)
-        return _Context(*self.context_encoder(blur))
+        return self.context_encoder(blur)
 
-    def _conditions(self, branch: BranchName, context: _Context) -> tuple[Conditioner, Tensor]:
+    def _conditions(self, branch: BranchName, context: Context) -> tuple[Conditioner, Tensor]:
         features = context.features
         if branch == "blur":
             return lambda level, low: features[level - 1], features[-1]
