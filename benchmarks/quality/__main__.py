@@ -4,8 +4,9 @@ Run from the project's root:
 
     python -m benchmarks.quality -opt benchmarks/quality/cpu.yml
 
-It prints the table and writes it to table.md in the results folder. Run it again to go on where it stopped; after
-``--budget`` minutes it stops by itself with everything saved, and the results folder may be carried to another machine.
+It prints the table and writes it to table.md in the results folder; times are measured then, all networks in turns.
+Run it again to go on where it stopped; after ``--budget`` minutes it stops by itself with everything saved, and the
+results folder may be carried to another machine.
 ``--only`` trains some of the networks, so that several commands can share the cores of one machine.
 """
 
@@ -18,9 +19,10 @@ import sys
 import time
 
 from benchmarks.quality.bank import make_bank
+from benchmarks.quality.costs import network_costs
 from benchmarks.quality.options import load
 from benchmarks.quality.runs import result_file
-from benchmarks.quality.table import markdown
+from benchmarks.quality.table import finished_runs, markdown
 from uml_in_arch import cli
 from uml_in_arch.compare.cost import thread_environment
 from uml_in_arch.errors import OptionError
@@ -59,7 +61,9 @@ def main() -> int:
             job["budget"] = min(left, 1e9)
             command = [sys.executable, "-m", "benchmarks.quality.worker", json.dumps(job)]
             failed += subprocess.run(command, env=thread_environment(bench.threads), check=False).returncode != 0
-    text = markdown(bench)
+    runs = finished_runs(bench)
+    costs = network_costs(arguments.opt, arguments.force_yml, list(runs)) if runs else {}
+    text = markdown(bench, runs, costs)
     (bench.folder / "table.md").write_text(text, encoding="utf-8")
     print(text)
     return int(failed > 0)

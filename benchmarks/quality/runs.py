@@ -28,5 +28,5 @@ def state_file(bench: BenchOptions, entry: str, seed: int) -> Path:
 
 
 def result_file(bench: BenchOptions, entry: str, seed: int) -> Path:
-    """The scores and costs of a finished training."""
+    """The scores of a finished training."""
     return run_folder(bench, entry, seed) / "result.json"

@@ -1,4 +1,4 @@
-"""Scores of a trained network on the validation sets, and what it costs."""
+"""Scores of a trained network on the validation sets."""
 
 from __future__ import annotations
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import sys
 import time
-from typing import Any
 
 import torch
 
@@ -18,13 +16,9 @@ from benchmarks.quality.runs import STATE, entry_folder, result_file, run_folder
 from benchmarks.quality.training import train, trained
 from uml_in_arch import cli
 from uml_in_arch.compare.cache import read_json, write_json
-from uml_in_arch.compare.cost import PeakMemory, measure
-from uml_in_arch.compare.options import CostOptions
+from uml_in_arch.compare.cost import PeakMemory
 from uml_in_arch.errors import TrainingDivergedError
 
-from basicsr.archs import build_network
-
-COST = CostOptions(size=(256, 256), warm_up=2, repeats=7)
 TUNING_PICTURES = 10  # of each validation set, to choose a learning rate by
 
 
@@ -63,7 +57,6 @@ def main() -> None:
         "training_seconds": progress.seconds,
         "training_mib": peak,
         "scores": scoring.score(bench, trained(model)),
-        "cost": _cost(bench, entry),
     }
     write_json(result_file(bench, entry, seed), result)
 
@@ -101,15 +94,6 @@ def _learning_rate(bench: BenchOptions, entry: str, bank: Bank, deadline: float)
         write_json(file, found)
         (place / STATE).unlink()
     return float(max(found, key=found.get))
-
-
-def _cost(bench: BenchOptions, entry: str) -> dict[str, Any]:
-    device = torch.device(bench.device)
-    memory = PeakMemory(device)
-    net = build_network(dict(bench.entries[entry].network_g)).eval().to(device)
-    if bench.protocol.channels_last:
-        net.to(memory_format=torch.channels_last)
-    return dataclasses.asdict(measure(net, net, COST, device, memory))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_command_writes_a_table_and_keeps_what_is_done(run: Run, bench_file: Pat
     rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
     assert {"(blurry input)", "plus", "other"} < set(rows)
     assert "x)" in rows["other"], "its GMACs are far from the reference's, so it is marked"
-    assert "+0.00" in rows["plus"]
+    assert "+0.00" in rows["plus"] and "(1.00x)" in rows["plus"], "it is the reference"
     (result,) = (bench_file.parent / "out/plus").glob("*/seed0/result.json")
     assert json.loads(result.read_text())["learning_rate"] in (1e-3, 1e-4)
 

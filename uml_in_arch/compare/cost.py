@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,11 +58,11 @@ def measure(
         device: where.
         memory: made before the network was built.
     """
-    noise = _noise(options, device)
+    picture = noise(options, device)
     with torch.no_grad():
-        latency = _time(lambda: restorer(noise), options.warm_up, options.repeats, device)
+        (latency,) = latencies([lambda: restorer(picture)], options, device)
         peak = memory.mib()
-        gmacs, uses_fft = _count(net, device)
+        gmacs, uses_fft = count_operations(net, device)
     parameters = sum(parameter.numel() for parameter in net.parameters())
     return Cost(parameters, gmacs, uses_fft, latency, peak)
 
@@ -82,31 +82,36 @@ def measure_method(method: PerImageMethod, options: CostOptions, device: torch.d
     repeats = min(options.repeats, method.iterations)
     warm_up = min(options.warm_up, method.iterations - repeats)
     with torch.enable_grad():
-        estimates = method.estimates(_noise(options, device))
-        latency = _time(lambda: next(estimates), warm_up, repeats, device)
+        estimates = method.estimates(noise(options, device))
+        fewer = options.model_copy(update={"repeats": repeats, "warm_up": warm_up})
+        (latency,) = latencies([lambda: next(estimates)], fewer, device)
         peak = memory.mib()
-        gmacs, uses_fft = _count(lambda image: next(method.estimates(image)), device)
+        gmacs, uses_fft = count_operations(lambda image: next(method.estimates(image)), device)
     count = method.iterations
     return Cost(method.parameters(), None if gmacs is None else gmacs * count, uses_fft, latency * count, peak, count)
 
 
-def _noise(options: CostOptions, device: torch.device) -> Tensor:
+def noise(options: CostOptions, device: torch.device) -> Tensor:
+    """The picture that networks are timed on, (1, 3, H, W)."""
     return torch.rand(1, 3, *options.size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def _time(call: Callable[[], object], warm_up: int, repeats: int, device: torch.device) -> float:
-    """Median seconds of a call."""
+def latencies(calls: Sequence[Callable[[], object]], options: CostOptions, device: torch.device) -> list[float]:
+    """Median seconds of each call. They take turns, so whatever else the machine does meets all of them alike."""
     seconds = []
-    for _ in range(warm_up + repeats):
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return median(seconds[warm_up:])
+    for _ in range(options.warm_up + options.repeats):
+        turn = []
+        for call in calls:
+            start = time.perf_counter()
+            call()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            turn.append(time.perf_counter() - start)
+        seconds.append(turn)
+    return [median(own) for own in zip(*seconds[options.warm_up :], strict=True)]
 
 
-def _count(function: Callable[[Tensor], object], device: torch.device) -> tuple[float | None, bool]:
+def count_operations(function: Callable[[Tensor], object], device: torch.device) -> tuple[float | None, bool]:
     """1e9 multiply-accumulates at 256x256, None if the function does not take that size; and whether it has FFTs."""
     operations = _Operations()
     counter = FlopCounterMode(display=False)
