@@ -144,6 +144,23 @@ def test_share_of_still_pictures() -> None:
     assert 25 <= sum(still) <= 55
 
 
+def test_pictures_out_of_focus_are_so_in_both() -> None:
+    blur = SceneBlur(**{**MOTIONLESS, "defocus_share": 0.5, "defocus": (3, 3)})
+    changed = 0
+    for draw in range(100):
+        sharp, blurry = blur.apply(COFFEE, rng_for(0, "", draw))
+        assert np.array_equal(sharp, blurry)
+        changed += not np.array_equal(sharp, COFFEE)
+    assert 35 < changed < 65
+    point = np.zeros((21, 21, 3), np.uint8)
+    point[10, 10] = 255
+    disc = SceneBlur(**{**MOTIONLESS, "defocus_share": 1, "defocus": (3, 3)}).apply(point, rng_for(0, "", 0))[0][..., 0]
+    rows, columns = np.nonzero(disc)
+    assert np.hypot(rows - 10, columns - 10).max() < 3.5
+    assert disc.sum(dtype=int) == pytest.approx(255, rel=0.1)
+    assert disc[10, 10] == disc[8, 10] == disc[10, 12] == pytest.approx(255 / (np.pi * 3**2), abs=2)
+
+
 def test_light_hidden_by_clipping_leaves_brighter_streaks() -> None:
     image = np.zeros((61, 61, 3), dtype=np.uint8)
     image[29:32, 29:32] = 255

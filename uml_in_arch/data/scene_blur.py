@@ -19,6 +19,7 @@ from uml_in_arch.data.camera_path import (
     shaken_path,
     smooth_path,
 )
+from uml_in_arch.data.defocus import out_of_focus
 from uml_in_arch.data.exposure import Layer, Window, exposed
 from uml_in_arch.data.light import light_to_levels, picture_to_light, round_to_picture
 from uml_in_arch.data.outlines import draw_cover, random_outline
@@ -47,6 +48,9 @@ class SceneBlur:
             its place in the range is uniform, so weak blur is frequent: of [0, 40], half is below 10. Each thing's own
             motion is drawn likewise.
         still: Share of the pictures in which nothing moves.
+        defocus_share: Share of the pictures that are out of focus besides, the sharp ones too: what the lens blurs is
+            no motion, and is to be left as it is.
+        defocus: Radius of the discs by which they are, in pixels.
         anxiety: How nervous the hand is that moves the camera (`uml_in_arch.data.trajectory.camera_shake`).
         unevenness: How unevenly it moves: the logarithm of its highest speed over its lowest. At 0, the model's,
             streaks have the same strength everywhere.
@@ -76,6 +80,8 @@ class SceneBlur:
 
     extent: tuple[float, float] = (0.0, 40.0)
     still: float = 0.05
+    defocus_share: float = 0.0
+    defocus: tuple[float, float] = (1.0, 5.0)
     anxiety: tuple[float, float] = (0.0005, 0.005)
     unevenness: tuple[float, float] = (0.0, 2.0)
     sharp_at: SharpAt = "mean"
@@ -100,20 +106,15 @@ class SceneBlur:
     def __post_init__(self) -> None:
         limits = {"extent": (0, 500), "anxiety": (0, 1), "exposure": (0.01, 1), "rotation": (0, 1000)}
         limits |= {"zoom": (0, 1000), "perspective": (0, 1000), "things": (1, 20), "thing_area": (0.001, 1)}
-        limits |= {
-            "unevenness": (0, 10),
-            "saturation": (0, 100),
-            "noise": (0, 255),
-            "shot": (0, 255),
-            "jpeg_quality": (1, 100),
-        }
+        limits |= {"unevenness": (0, 10), "defocus": (0, 50), "saturation": (0, 100), "noise": (0, 255)}
+        limits |= {"shot": (0, 255), "jpeg_quality": (1, 100)}
         for name, (lowest, highest) in limits.items():
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
                 raise OptionError(f"scene {name} is [{low}, {high}]: give [lowest, highest] within {lowest}..{highest}")
         if self.sharp_at not in get_args(SharpAt):
             raise OptionError(f"scene sharp_at is {self.sharp_at!r}: give one of {', '.join(get_args(SharpAt))}")
-        for name in ("still", "things_share", "pasted_share", "linear_share", "jpeg_share"):
+        for name in ("still", "defocus_share", "things_share", "pasted_share", "linear_share", "jpeg_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"scene {name} is {getattr(self, name)}: give a share from 0 to 1")
 
@@ -137,6 +138,8 @@ class SceneBlur:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise DataError(f"Cannot blur an array of {image.dtype} and shape {image.shape}: give uint8, (H, W, 3)")
         window = window or Window(0, 0, *image.shape[:2])
+        if self.defocus_share and rng.random() < self.defocus_share:  # no draw without it: seeds keep their pictures
+            image = out_of_focus(image, rng.uniform(*self.defocus))
         space = "linear" if rng.random() < self.linear_share else "gamma"
         hidden_light = rng.uniform(*self.saturation)
         sharp = image[window.top : window.top + window.height, window.left : window.left + window.width]
