@@ -46,7 +46,8 @@ class SpectralFilter(nn.Module):
         self.step = window // 2  # from one window to the next
         self.filters = filters
         hann = torch.hann_window(window)
-        self.register_buffer("taper", torch.outer(hann, hann).sqrt(), persistent=False)
+        # with the scale that makes both transforms orthonormal, which spares each a pass over the windows
+        self.register_buffer("taper", torch.outer(hann, hann).sqrt() / window, persistent=False)
         radii = max(2, round(window * RADII_PER_PIXEL))
         self.grid = PolarGrid(window, ANGLES, radii)
         self.read = nn.Conv1d(2 * radii, channels, 1)
@@ -66,8 +67,8 @@ class SpectralFilter(nn.Module):
             padded = self._padded(blur.float().mean(1, keepdim=True))[:, 0]
             windows = padded.unfold(1, self.window, self.step).unfold(2, self.window, self.step)
             windows = (windows - windows.mean((3, 4), keepdim=True)).mul_(self.taper)
-            spectrum = torch.fft.rfft2(windows, norm="ortho")
-            power = torch.view_as_real(spectrum).square().sum(-1)  # abs would take a root first
+            spectrum = torch.fft.rfft2(windows, norm="backward")
+            power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)  # abs would take a root first
             power = torch.log(power + FLOOR).flatten(3).mul_(LOG_SCALE)
             power = power - power.mean(3, keepdim=True)
             count, rows, columns, _ = power.shape
@@ -75,8 +76,8 @@ class SpectralFilter(nn.Module):
             cells = self._of_nearest_inside(cells.permute(1, 0, 2, 3), blur.shape[2:])
         gains = self._gains(cells)
         with full_precision(blur):
-            gains = self.grid.spread(gains.float()).unflatten(1, (self.filters, count, rows, columns))
-            gains = gains.permute(1, 2, 3, 4, 0).unflatten(4, (self.window, -1))
+            gains = self.grid.spread(gains.float()).t().contiguous()  # bins next to each other, as in the spectrum
+            gains = gains.unflatten(0, (self.filters, count, rows, columns)).unflatten(4, (self.window, -1))
             # one filter at a time: windows take four times the memory of the picture
             guesses = [self._added_up(spectrum * gain) for gain in gains]
         return torch.stack(guesses, dim=1)[:, :, self.step : self.step + height, self.step : self.step + width]
@@ -113,7 +114,7 @@ class SpectralFilter(nn.Module):
 
     def _added_up(self, spectrum: Tensor) -> Tensor:
         """Spectra of windows (N, rows, columns, P, P // 2 + 1) back to a picture (N, H, W), by overlap-add."""
-        windows = torch.fft.irfft2(spectrum, (self.window, self.window), norm="ortho") * self.taper
+        windows = torch.fft.irfft2(spectrum, (self.window, self.window), norm="forward") * self.taper
         batch, rows, columns = windows.shape[:3]
         step = self.step
         quarters = windows.unflatten(4, (2, step)).unflatten(3, (2, step))
