@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 from uml_in_arch.flows import (
     ActNorm,
     AffineCoupling,
+    FeatureCoupling,
     Haar,
     Invertible,
     OrthogonalConv1x1,
     conv_subnet,
     flow_steps,
-    pointwise_subnet,
 )
 from uml_in_arch.flows.subnets import ConcatConv2d
 
@@ -27,11 +28,12 @@ MODULES: dict[str, tuple[Callable[[], Invertible], int, int]] = {
     "conv1x1": (lambda: OrthogonalConv1x1(4), 4, 0),
     "coupling": (lambda: AffineCoupling(4, 0, conv_subnet(8)), 4, 0),
     "conditional coupling": (lambda: AffineCoupling(4, 3, conv_subnet(8)), 4, 3),
-    "odd split": (lambda: AffineCoupling(5, 3, pointwise_subnet, split=4), 5, 3),
-    "injector": (lambda: AffineCoupling(4, 3, pointwise_subnet, split=0), 4, 3),
-    "steps": (lambda: flow_steps(4, 3, 2, conv_subnet(8)), 4, 3),
-    "steps with injector": (lambda: flow_steps(4, 3, 2, pointwise_subnet, inject=True), 4, 3),
-    "one channel": (lambda: flow_steps(1, 0, 2, conv_subnet(8)), 1, 0),
+    "odd split": (lambda: AffineCoupling(5, 3, conv_subnet(8)), 5, 3),
+    "feature coupling": (lambda: FeatureCoupling(5, 3), 5, 3),
+    "feature coupling of one channel": (lambda: FeatureCoupling(1, 3), 1, 3),
+    "steps": (lambda: flow_steps(4, 3, 2, partial(AffineCoupling, subnet=conv_subnet(8))), 4, 3),
+    "steps of feature couplings": (lambda: flow_steps(4, 3, 2, FeatureCoupling), 4, 3),
+    "one channel": (lambda: flow_steps(1, 0, 2, partial(AffineCoupling, subnet=conv_subnet(8))), 1, 0),
 }
 SIZES = [(1, 2, 2), (2, 8, 6), (3, 16, 16)]
 
@@ -106,18 +108,34 @@ def test_bf16_autocast_still_inverts(name):
     assert (back - x).abs().max() < 2e-2
 
 
-@pytest.mark.parametrize("name", ["conditional coupling", "injector"])
+@pytest.mark.parametrize("name", ["conditional coupling", "feature coupling"])
 def test_fresh_coupling_is_the_identity(name):
     build, channels, cond_channels = MODULES[name]
     x, cond = torch.randn(2, channels, 8, 8), torch.randn(2, cond_channels, 8, 8)
     torch.testing.assert_close(build()(x, cond), x)
 
 
-def test_clamp_bounds_the_scale():
+@pytest.mark.parametrize(
+    ("coupling", "scaled"),
+    [(AffineCoupling(2, 1, conv_subnet(8), clamp=0.5), 1), (FeatureCoupling(2, 1, clamp=0.5), 2)],
+    ids=["affine", "feature"],
+)
+def test_clamp_bounds_the_scale(coupling, scaled):
     torch.manual_seed(0)
-    module = trained_like(AffineCoupling(2, 0, conv_subnet(8), clamp=0.5), scale=100)
-    _, logdet = module(torch.randn(1, 2, 8, 8), logdet=True)
-    assert logdet.abs().item() <= 0.5 * 64
+    module = trained_like(coupling, scale=100)
+    _, logdet = module(torch.randn(1, 2, 8, 8), torch.randn(1, 1, 8, 8), logdet=True)
+    assert 0 < logdet.abs().item() <= 0.5 * 64 * scaled
+
+
+def test_feature_coupling_moves_every_channel_and_the_first_half_drives_the_others():
+    torch.manual_seed(0)
+    module = trained_like(FeatureCoupling(4, 3))
+    x, cond = torch.randn(1, 4, 1, 1), torch.randn(1, 3, 1, 1)
+    jacobian = torch.autograd.functional.jacobian(lambda v: module(v, cond), x).reshape(4, 4)
+    assert torch.equal(jacobian != 0, torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]).bool())
+    assert not torch.isclose(module(x, cond), x).any()
+    other = torch.autograd.functional.jacobian(lambda c: module(x, c), cond).reshape(4, 3)
+    assert (other != 0).all()
 
 
 def test_haar_is_orthonormal_and_equals_pywavelets():
@@ -144,10 +162,12 @@ def test_orthogonal_weight_stays_orthogonal_however_large_its_generator():
         (lambda: Haar()(torch.zeros(1, 3, 5, 4)), "even height and width, got 5x4"),
         (lambda: Haar().inverse(torch.zeros(1, 3, 4, 4)), "4C channels, got 3"),
         (lambda: ActNorm(3)(torch.zeros(3, 4, 4)), "takes \\(N, C, H, W\\)"),
-        (lambda: AffineCoupling(4, 2, pointwise_subnet)(torch.zeros(1, 4, 2, 2)), "condition of 2 channels, got 0"),
-        (lambda: AffineCoupling(4, 2, pointwise_subnet, split=4), "split must be"),
-        (lambda: AffineCoupling(1, 0, pointwise_subnet), "needs a split"),
-        (lambda: AffineCoupling(4, 2, pointwise_subnet, clamp=0), "clamp must be"),
+        (lambda: AffineCoupling(4, 2, conv_subnet(8))(torch.zeros(1, 4, 2, 2)), "condition of 2 channels, got 0"),
+        (lambda: AffineCoupling(1, 0, conv_subnet(8)), "needs a condition"),
+        (lambda: AffineCoupling(4, 2, conv_subnet(8), clamp=0), "clamp must be"),
+        (lambda: FeatureCoupling(4, 2)(torch.zeros(1, 4, 2, 2)), "condition of 2 channels, got 0"),
+        (lambda: FeatureCoupling(4, 0), "at least 1 channel"),
+        (lambda: FeatureCoupling(4, 2, clamp=0), "clamp must be"),
     ],
 )
 def test_impossible_use_is_refused(call, message):

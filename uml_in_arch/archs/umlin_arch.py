@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -10,7 +11,15 @@ import uml_in_arch.toolbox  # noqa: F401  (mends BasicSR, so it comes before it)
 from uml_in_arch.archs.context import Context, ContextDecoder, ContextEncoder
 from uml_in_arch.archs.two_branch import BranchName, TwoBranchFlow, check_common, per_level
 from uml_in_arch.errors import OptionError
-from uml_in_arch.flows import FlowSequence, Latents, WaveletFlow, conv_subnet, flow_steps, pointwise_subnet
+from uml_in_arch.flows import (
+    AffineCoupling,
+    FeatureCoupling,
+    FlowSequence,
+    Latents,
+    WaveletFlow,
+    conv_subnet,
+    flow_steps,
+)
 from uml_in_arch.flows.wavelet_flow import Conditioner
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -48,7 +57,8 @@ class UMLIN(TwoBranchFlow):
 
         def branch() -> WaveletFlow:
             def flow(channels: int, cond_channels: int, width: int) -> FlowSequence:
-                return flow_steps(channels, cond_channels, num_steps, conv_subnet(width), clamp=clamp)
+                coupling = partial(AffineCoupling, subnet=conv_subnet(width), clamp=clamp)
+                return flow_steps(channels, cond_channels, num_steps, coupling)
 
             details = [flow(3 * in_channels, in_channels, width) for width in hidden]
             return WaveletFlow(details, flow(in_channels, 0, hidden[-1]))
@@ -70,8 +80,7 @@ class UMLINPlus(TwoBranchFlow):
     power spectra. The blur branch sees its features on the way down, the sharp branch those on the way up, where the
     sharp low band of each level joins in. The sharp branch begins by taking the first guess off the image, so that
     decoding ends by adding it: the filters learn from the first step on. Both branches are exactly invertible given
-    the blurry image. After the coupling of each step an affine injector lets the condition reach every channel; both
-    compute with a single 1x1 convolution, since the condition is a deep feature.
+    the blurry image. Their couplings are linear in the condition, since it is a deep feature, and move every channel.
 
     Args:
         in_channels: 3 (RGB) or 1 (grey).
@@ -110,7 +119,7 @@ class UMLINPlus(TwoBranchFlow):
 
         def branch() -> WaveletFlow:
             def flow(channels: int, cond_channels: int) -> FlowSequence:
-                return flow_steps(channels, cond_channels, num_steps, pointwise_subnet, clamp=clamp, inject=True)
+                return flow_steps(channels, cond_channels, num_steps, partial(FeatureCoupling, clamp=clamp))
 
             return WaveletFlow([flow(3 * in_channels, width) for width in widths], flow(in_channels, widths[-1]))
 

@@ -1,4 +1,4 @@
-"""Conditional affine coupling."""
+"""Conditional affine coupling by a network."""
 
 from __future__ import annotations
 
@@ -13,47 +13,32 @@ SubnetFactory = Callable[[int, int], nn.Module]
 
 
 class AffineCoupling(Invertible):
-    """Scales and shifts the last ``channels - split`` channels by a network of the first ``split`` and the condition.
+    """Scales and shifts the second half of the channels by a network of the first half and the condition.
 
-    ``y2 = x2 * exp(s) + t`` with ``(s, t) = subnet([x1, cond])`` (RealNVP, section 3.2; conditional as in cINN). The
-    log-scale is clamped softly, ``s = clamp tanh(s' / clamp)``: slope 1 at 0, never beyond ``+-clamp``. With
-    ``split=0`` only the condition drives the network and every channel is transformed (the affine injector of SRFlow,
-    section 3.3). The subnet may run in bfloat16 under autocast; scale and shift are float32.
+    ``y2 = x2 * exp(s) + t`` with ``(s, t) = subnet([x1, cond])`` (RealNVP, section 3.2; conditional as in cINN), the
+    log-scale clamped by `soft_clamp`. The subnet may run in bfloat16 under autocast; scale and shift are float32.
 
     Args:
-        channels: number of channels C.
+        channels: number of channels C; the first C // 2 pass unchanged.
         cond_channels: channels of the condition, 0 for none.
         subnet: called with (input channels, output channels), makes a network that takes a list of feature maps, those
             channels wide together; its last layer should start at zero, then the coupling starts as the identity.
-        split: channels that pass unchanged and drive the subnet; C // 2 if not given.
         clamp: bound of the absolute log-scale, greater than 0.
 
     Raises:
-        ValueError: for a split outside [0, C), for nothing to compute from (split and cond_channels both 0), for a
-            clamp that is not positive, or in use for a condition of the wrong shape.
+        ValueError: for nothing to compute from (one channel and no condition), for a clamp that is not positive, or in
+            use for a condition of the wrong shape.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        cond_channels: int,
-        subnet: SubnetFactory,
-        *,
-        split: int | None = None,
-        clamp: float = 1.0,
-    ) -> None:
+    def __init__(self, channels: int, cond_channels: int, subnet: SubnetFactory, *, clamp: float = 1.0) -> None:
         super().__init__()
-        split = channels // 2 if split is None else split
-        if not 0 <= split < channels:
-            raise ValueError(f"split must be at least 0 and below the {channels} channels, got {split}")
-        if split + cond_channels == 0:
-            raise ValueError("a coupling without a condition needs a split of at least 1")
-        if not clamp > 0:
-            raise ValueError(f"clamp must be greater than 0, got {clamp}")
-        self.split = split
+        self.split = channels // 2
+        if self.split + cond_channels == 0:
+            raise ValueError("a coupling of one channel needs a condition")
+        check_clamp(clamp)
         self.cond_channels = cond_channels
         self.clamp = clamp
-        self.subnet = subnet(split + cond_channels, 2 * (channels - split))
+        self.subnet = subnet(self.split + cond_channels, 2 * (channels - self.split))
 
     def transform(self, x: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
         """Transform the last channels; the first ones and the condition are the same in both directions."""
@@ -74,5 +59,16 @@ class AffineCoupling(Invertible):
             raise ValueError(f"the coupling takes a condition of {self.cond_channels} channels, got {got}")
         drivers = [part for part in (kept, cond) if part is not None and part.shape[1]]
         raw_scale, shift = self.subnet(drivers).to(kept.dtype).chunk(2, dim=1)
-        # tanh(x) = 2 sigmoid(2 x) - 1, and sigmoid is six times as quick as tanh or atan on a CPU
-        return torch.sigmoid(raw_scale * (2 / self.clamp)) * (2 * self.clamp) - self.clamp, shift
+        return soft_clamp(raw_scale, self.clamp), shift
+
+
+def soft_clamp(raw_scale: Tensor, clamp: float) -> Tensor:
+    """``clamp * tanh(raw_scale / clamp)``: slope 1 at 0, never beyond ``+-clamp``."""
+    # tanh(x) = 2 sigmoid(2 x) - 1, and sigmoid is six times as quick as tanh or atan on a CPU
+    return torch.sigmoid(raw_scale * (2 / clamp)) * (2 * clamp) - clamp
+
+
+def check_clamp(clamp: float) -> None:
+    """Refuse a bound that is not positive with a ValueError."""
+    if not clamp > 0:
+        raise ValueError(f"clamp must be greater than 0, got {clamp}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
 
 from uml_in_arch.flows.actnorm import ActNorm
 from uml_in_arch.flows.base import Invertible
 from uml_in_arch.flows.conv1x1 import OrthogonalConv1x1
-from uml_in_arch.flows.coupling import AffineCoupling, SubnetFactory
 
 
 class FlowSequence(Invertible):
@@ -29,24 +28,15 @@ class FlowSequence(Invertible):
 
 
 def flow_steps(
-    channels: int,
-    cond_channels: int,
-    num_steps: int,
-    subnet: SubnetFactory,
-    *,
-    clamp: float = 1.0,
-    inject: bool = False,
+    channels: int, cond_channels: int, num_steps: int, coupling: Callable[[int, int], Invertible]
 ) -> FlowSequence:
-    """A sequence of Glow's flow steps: ActNorm, 1x1 convolution, affine coupling.
+    """A sequence of Glow's flow steps: ActNorm, 1x1 convolution, coupling.
 
     Args:
         channels: number of channels.
         cond_channels: channels of the condition, 0 for none.
         num_steps: number of steps K.
-        subnet: makes the networks of the couplings.
-        clamp: bound of the couplings' log-scales.
-        inject: puts an affine injector (a coupling with ``split=0``) after the coupling of every step, so that the
-            condition reaches all channels; needs a condition.
+        coupling: called with (channels, channels of the condition), makes a coupling.
 
     A single channel cannot be split, and without a condition there is nothing to couple it to: its steps are ActNorm
     and the 1x1 convolution alone.
@@ -55,7 +45,5 @@ def flow_steps(
     for _ in range(num_steps):
         modules += [ActNorm(channels), OrthogonalConv1x1(channels)]
         if channels // 2 + cond_channels > 0:
-            modules.append(AffineCoupling(channels, cond_channels, subnet, clamp=clamp))
-        if inject:
-            modules.append(AffineCoupling(channels, cond_channels, subnet, split=0, clamp=clamp))
+            modules.append(coupling(channels, cond_channels))
     return FlowSequence(modules)

@@ -37,11 +37,6 @@ def conv_subnet(hidden: int) -> SubnetFactory:
     return build
 
 
-def pointwise_subnet(in_channels: int, out_channels: int) -> nn.Module:
-    """One 1x1 convolution: enough where the condition is already a deep feature."""
-    return _from_zero(ConcatConv2d(in_channels, out_channels, 1))
-
-
 def _from_zero(conv: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)
