@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("arch", SMALL)
 def trained_like(arch, scale=0.05, **options):
     """A network whose parameters are away from the start, where the composite is the identity."""
     torch.manual_seed(0)
-    net = arch(**SMALL[arch], **options)
+    net = arch(**SMALL[arch] | options)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(scale * torch.randn_like(parameter))
@@ -100,6 +100,29 @@ def test_every_parameter_gets_a_finite_gradient_from_the_pixel_loss_alone(arch):
     (net(torch.rand(2, 3, 16, 16)) - torch.rand(2, 3, 16, 16)).abs().mean().backward()
     for key, parameter in net.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), key
+
+
+@both
+def test_saving_memory_changes_no_gradient_and_keeps_less(arch):
+    net = trained_like(arch, **({"num_steps": 8} if arch is UMLIN else {})).train()
+    blur, sharp = torch.rand(2, 3, 33, 48), torch.rand(2, 3, 33, 48)
+    found = {}
+    for saving in (False, True):
+        net.save_memory(saving)
+        net.zero_grad()
+        kept = {}
+
+        def pack(tensor, kept=kept):
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            output = net(blur, sharp, reblur=True)
+        loss = (output.deblurred - sharp).abs().mean() + (output.reblurred - blur).abs().mean()
+        (loss + sum(z.abs().mean() for z in output.latents_sharp.tensors())).backward()
+        found[saving] = {key: parameter.grad for key, parameter in net.named_parameters()}, sum(kept.values())
+    torch.testing.assert_close(found[True][0], found[False][0], rtol=1e-3, atol=1e-5)
+    assert found[True][1] < found[False][1] / 2
 
 
 def test_default_umlin_inverts_in_float32():

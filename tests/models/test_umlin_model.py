@@ -213,9 +213,13 @@ def test_networks_with_several_scales_give_them_to_the_losses_that_want_them(tmp
 
 def test_losses_that_cannot_work_are_refused(tmp_path):
     with pytest.raises(
-        OptionError, match="similarity_opt, sparse_opt, reblur_opt need UMLIN or UMLINPlus, OneConvolution"
+        OptionError,
+        match="similarity_opt, sparse_opt, reblur_opt: for UMLIN and UMLINPlus only, not for OneConvolution",
     ):
         build_model(make_options(tmp_path, {"type": "OneConvolution"}, **HYBRID))
+    with pytest.raises(OptionError, match="memory_saving: for UMLIN and UMLINPlus only"):
+        pixel_opt = HYBRID["pixel_opt"]
+        build_model(make_options(tmp_path, {"type": "OneConvolution"}, pixel_opt=pixel_opt, memory_saving=True))
     with pytest.raises(OptionError, match="train: has no loss"):
         build_model(make_options(tmp_path, UMLIN))
 
@@ -278,12 +282,12 @@ def test_final_validation_is_not_run_twice(tmp_path):
     assert (tmp_path / "chelsea" / "chelsea_2.png").exists()
 
 
-def _train_and_validate_on_rank(rank: int, world_size: int, folder: str) -> None:
+def _train_and_validate_on_rank(rank: int, world_size: int, folder: str, memory_saving: bool) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     path = Path(folder)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
-    model = build_model(make_options(path, UMLIN, optimizer="SGD", **HYBRID))
+    model = build_model(make_options(path, UMLIN, optimizer="SGD", **HYBRID, memory_saving=memory_saving))
     joint = pair(4)
     for iteration in (1, 2):  # the first sets ActNorm from all ranks' data
         step(model, {key: value.chunk(world_size)[rank] for key, value in joint.items()}, iteration)
@@ -296,12 +300,15 @@ def _train_and_validate_on_rank(rank: int, world_size: int, folder: str) -> None
     dist.destroy_process_group()
 
 
-def test_two_processes_equal_one_on_the_joint_batch(tmp_path):
+@pytest.mark.parametrize("memory_saving", [False, True])
+def test_two_processes_equal_one_on_the_joint_batch(tmp_path, memory_saving):
+    """Memory is saved by the two only, so it is compared with plain back-propagation too."""
     results = {}
     for world_size in (1, 2):
         folder = tmp_path / str(world_size)
         folder.mkdir()
-        mp.spawn(_train_and_validate_on_rank, (world_size, str(folder)), nprocs=world_size)
+        arguments = (world_size, str(folder), memory_saving and world_size > 1)
+        mp.spawn(_train_and_validate_on_rank, arguments, nprocs=world_size)
         results[world_size] = [torch.load(folder / f"rank{rank}.pth") for rank in range(world_size)]
     alone, (first, second) = results[1][0], results[2]
     torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from uml_in_arch.flows.base import full_precision
 
@@ -45,7 +46,12 @@ class GatedBlock(nn.Module):
 
     Args:
         channels: number of channels C of input and output.
+
+    Attributes:
+        memory_saving: keep the input only for the backward pass, which computes the rest again.
     """
+
+    memory_saving = False
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -68,6 +74,11 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
+        if self.memory_saving and torch.is_grad_enabled():
+            return checkpoint(self._run, x, use_reentrant=False)
+        return self._run(x)
+
+    def _run(self, x: Tensor) -> Tensor:
         x = x.to(self.spatial_scale.dtype)  # autocast must not round what the blocks add up
         x = x + _scaled(self.spatial, self.spatial_scale, x)
         return x + _scaled(self.pointwise, self.pointwise_scale, x)

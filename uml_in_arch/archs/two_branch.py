@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from uml_in_arch.archs.blocks import GatedBlock
 from uml_in_arch.errors import OptionError
-from uml_in_arch.flows import ActNorm, Latents, WaveletFlow
+from uml_in_arch.flows import ActNorm, FlowSequence, Latents, WaveletFlow
 from uml_in_arch.flows.wavelet_flow import Conditioner
 
 BranchName = Literal["blur", "sharp"]
@@ -83,6 +84,12 @@ class TwoBranchFlow(nn.Module, ABC):
         latents_sharp = self._encode(sharp, "sharp", context)
         reblurred = self._decode(latents_sharp, "blur", context) if reblur else None
         return TrainingOutput(deblurred, latents_blur, latents_sharp, reblurred)
+
+    def save_memory(self, enabled: bool = True) -> None:
+        """Trade time for memory in training: flows are inverted and gated blocks run again in the backward pass."""
+        for module in self.modules():
+            if isinstance(module, FlowSequence | GatedBlock):
+                module.memory_saving = enabled
 
     def deblur(self, blur: Tensor) -> Tensor:
         """The same as ``forward(blur)``."""

@@ -36,6 +36,23 @@ class Invertible(nn.Module, ABC):
     def transform(self, x: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
         """Run one direction and return its result with log |det J|, of shape (N,) or, if equal for all samples, ()."""
 
+    def replay(self, y: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Compute the input from the result of one direction, and the result from it again, for its gradients.
+
+        Args:
+            y: what ``transform(x, cond, inverse=inverse)`` returned.
+            cond: as then.
+            inverse: the direction that was run.
+
+        Returns:
+            The input in parts, leaves that require gradients, which are x when concatenated along the channels; and
+            ``y`` as a function of them, ``cond`` and the parameters.
+        """
+        with torch.no_grad():
+            x, _ = self.transform(y, cond, inverse=not inverse)
+        x = x.detach().requires_grad_()
+        return (x,), self.transform(x, cond, inverse=inverse)[0]
+
 
 def full_precision(x: Tensor) -> torch.autocast:
     """A context in which autocast leaves float32 alone: invertible arithmetic in bfloat16 does not invert."""

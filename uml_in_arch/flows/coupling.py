@@ -46,12 +46,18 @@ class AffineCoupling(Invertible):
         log_scale, shift = self._scale_and_shift(kept, cond)
         with full_precision(x):
             log_jacobian = log_scale.sum((1, 2, 3))
-            if inverse:
-                moved = (moved - shift) * torch.exp(-log_scale)
-                log_jacobian = -log_jacobian
-            else:
-                moved = moved * torch.exp(log_scale) + shift
-            return torch.cat([kept, moved], dim=1), log_jacobian
+            moved = _affine(moved, log_scale, shift, inverse=inverse)
+            return torch.cat([kept, moved], dim=1), -log_jacobian if inverse else log_jacobian
+
+    def replay(self, y: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[tuple[Tensor, ...], Tensor]:
+        """As `Invertible.replay`; what drives the subnet survives the coupling, so the subnet runs only once."""
+        kept = y[:, : self.split].detach().requires_grad_()
+        log_scale, shift = self._scale_and_shift(kept, cond)
+        with full_precision(y):
+            with torch.no_grad():
+                moved = _affine(y[:, self.split :], log_scale, shift, inverse=not inverse)
+            moved.requires_grad_()
+            return (kept, moved), torch.cat([kept, _affine(moved, log_scale, shift, inverse=inverse)], dim=1)
 
     def _scale_and_shift(self, kept: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
         got = 0 if cond is None else cond.shape[1]
@@ -60,6 +66,10 @@ class AffineCoupling(Invertible):
         drivers = [part for part in (kept, cond) if part is not None and part.shape[1]]
         raw_scale, shift = self.subnet(drivers).to(kept.dtype).chunk(2, dim=1)
         return soft_clamp(raw_scale, self.clamp), shift
+
+
+def _affine(x: Tensor, log_scale: Tensor, shift: Tensor, *, inverse: bool) -> Tensor:
+    return (x - shift) * torch.exp(-log_scale) if inverse else x * torch.exp(log_scale) + shift
 
 
 def soft_clamp(raw_scale: Tensor, clamp: float) -> Tensor:

@@ -59,6 +59,7 @@ class TrainOptions(options.TrainOptions):
     grad_clip: float | None = Field(default=None, gt=0)
     amp: Literal["bf16"] | None = None
     accumulate: int = Field(default=1, ge=1)
+    memory_saving: bool = False
     max_nonfinite_steps: int = Field(default=20, ge=1)
 
 
@@ -82,6 +83,8 @@ class UMLINModel(SRModel):
         grad_clip: largest norm of the gradient.
         amp: ``bf16`` runs the convolutions in bfloat16; the invertible arithmetic stays float32.
         accumulate: iterations whose gradients are averaged to one optimiser step.
+        memory_saving: keep less for the backward pass and compute it again (`TwoBranchFlow.save_memory`); the result is
+            the same up to rounding. For two-branch networks.
         max_nonfinite_steps: a step with a non-finite loss or gradient is skipped and counted; so many in a row end the
             training.
 
@@ -107,14 +110,17 @@ class UMLINModel(SRModel):
         if opt["is_train"] and not latent and not image:
             raise OptionError("train: has no loss; give at least pixel_opt")
         arch = ARCH_REGISTRY.get(opt["network_g"]["type"])
-        if latent and not (inspect.isclass(arch) and issubclass(arch, TwoBranchFlow)):
-            raise OptionError(f"train: {', '.join(latent)} need UMLIN or UMLINPlus, {arch.__name__} has no latents")
+        special = latent + ["memory_saving"] * bool(train.get("memory_saving"))
+        if special and not (inspect.isclass(arch) and issubclass(arch, TwoBranchFlow)):
+            raise OptionError(f"train: {', '.join(special)}: for UMLIN and UMLINPlus only, not for {arch.__name__}")
 
     def init_training_settings(self) -> None:
         """Build the EMA copy, the losses, the optimiser and the scheduler from ``train:``."""
         self.check_options(self.opt)
         train = self.opt["train"]
         self.net_g.train()
+        if train.get("memory_saving"):
+            self.get_bare_model(self.net_g).save_memory()
         self.amp = train.get("amp") == "bf16"
         self.grad_clip = train.get("grad_clip") or math.inf
         self.accumulate = train.get("accumulate", 1)
