@@ -14,6 +14,7 @@ import torch
 import uml_in_arch.archs  # noqa: F401  (registers the networks)
 from benchmarks.quality.options import BenchOptions, load
 from uml_in_arch import cli
+from uml_in_arch.allocator import keep_freed_memory
 from uml_in_arch.compare.cost import count_operations, latencies, noise, thread_environment
 from uml_in_arch.compare.options import CostOptions
 from uml_in_arch.errors import UserError
@@ -78,6 +79,7 @@ def _cost(net: torch.nn.Module, device: torch.device, latency: float) -> Network
 
 def main() -> None:
     """Measure what the JSON argument says and print the result as JSON."""
+    keep_freed_memory()
     job: dict[str, Any] = json.loads(sys.argv[1])
     print(json.dumps(_measure(load(job["opt"], tuple(job["force_yml"])), job["entries"])))
 

@@ -11,7 +11,10 @@ STATE = "state.pth"
 
 
 def entry_folder(bench: BenchOptions, entry: str) -> Path:
-    """All trainings of an entry; another protocol, bank or network has another folder, so nothing stale is taken."""
+    """All trainings of an entry; another protocol, bank or network has another folder, so nothing stale is taken.
+
+    Changed code is not noticed, so that a training can go on after an update: delete the folder to start anew.
+    """
     common = bench.model_dump(include={"photographs": True, "bank": True, "protocol": True})
     del common["bank"]["workers"], common["protocol"]["seeds"]
     return bench.folder / entry / digest(common, bench.entries[entry].model_dump())

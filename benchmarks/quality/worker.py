@@ -15,6 +15,7 @@ from benchmarks.quality.options import BenchOptions, load
 from benchmarks.quality.runs import STATE, entry_folder, result_file, run_folder
 from benchmarks.quality.training import train, trained
 from uml_in_arch import cli
+from uml_in_arch.allocator import keep_freed_memory
 from uml_in_arch.compare.cache import read_json, write_json
 from uml_in_arch.compare.cost import PeakMemory
 from uml_in_arch.errors import TrainingDivergedError
@@ -26,6 +27,7 @@ def main() -> None:
     """Train and score one entry with one seed, as the JSON argument says; the result is written when it is done."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("basicsr").setLevel(logging.ERROR)
+    keep_freed_memory()
     job = json.loads(sys.argv[1])
     deadline = time.monotonic() + job["budget"]
     bench = load(job["opt"], tuple(job["force_yml"]))

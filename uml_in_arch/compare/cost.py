@@ -140,17 +140,13 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "2000000000", "MALLOC_TRIM_THRESHOLD_": "2000000000"}
-
-
 def thread_environment(threads: int | None) -> dict[str, str]:
     """Environment for a process that computes on a CPU.
 
     OpenMP's threads spin while they wait by default. If other programs need the cores at the same time, the spinning
     threads take them from those that compute, and a network can seem several times slower than it is; so they sleep.
-    And glibc hands every large tensor back to the kernel, to get it again filled with zeros; it is told to keep them.
     """
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **KEEP_FREED_MEMORY}
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     return environment

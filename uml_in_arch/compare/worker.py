@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from uml_in_arch.allocator import keep_freed_memory
 from uml_in_arch.cli import one_line
 from uml_in_arch.compare import cache, evaluation
 from uml_in_arch.compare.cost import PeakMemory, choose_device, machine, measure, measure_method
@@ -32,6 +33,7 @@ _SECONDS_BETWEEN_ITERATIONS = 0.5
 
 def main() -> None:
     """Read ``{"comparison": ..., "entry": name}`` from stdin; write one JSON object per line to stdout."""
+    keep_freed_memory()
     send = _private_stdout()
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin:
         job = json.loads(stdin.readline())

@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from uml_in_arch import cli
+from uml_in_arch.allocator import keep_freed_memory
 from uml_in_arch.deblur import photograph
 from uml_in_arch.deblur.deblurrer import DEFAULT_TILE, Deblurrer
 from uml_in_arch.deblur.jobs import Job, plan
@@ -99,4 +100,5 @@ def _deblur(job: Job, deblurrer: Deblurrer, bar: tqdm) -> bool:
 if __name__ == "__main__":
     # photographs of 90 to 180 megapixels are no attack
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    keep_freed_memory()
     cli.run(main)
