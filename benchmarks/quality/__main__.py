@@ -62,7 +62,7 @@ def main() -> int:
             command = [sys.executable, "-m", "benchmarks.quality.worker", json.dumps(job)]
             failed += subprocess.run(command, env=thread_environment(bench.threads), check=False).returncode != 0
     runs = finished_runs(bench)
-    costs = network_costs(arguments.opt, arguments.force_yml, list(runs)) if runs else {}
+    costs = network_costs(arguments.opt, arguments.force_yml, list(runs), bench.threads) if runs else {}
     text = markdown(bench, runs, costs)
     (bench.folder / "table.md").write_text(text, encoding="utf-8")
     print(text)

@@ -40,18 +40,17 @@ class NetworkCost(TypedDict):
     latency: float
 
 
-def network_costs(option_file: str, force_yml: Sequence[str], entries: Sequence[str]) -> dict[str, NetworkCost]:
-    """The costs of some entries of a bench, measured now.
+def network_costs(
+    option_file: str, force_yml: Sequence[str], entries: Sequence[str], threads: int
+) -> dict[str, NetworkCost]:
+    """The costs of some entries of a bench, measured now with so many CPU threads.
 
     Raises:
         UserError: The process failed; it has said why.
     """
-    bench = load(option_file, tuple(force_yml))
     job = json.dumps({"opt": option_file, "force_yml": list(force_yml), "entries": list(entries)})
     command = [sys.executable, "-m", "benchmarks.quality.costs", job]
-    done = subprocess.run(
-        command, env=thread_environment(bench.threads), stdout=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(command, env=thread_environment(threads), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise UserError("The costs of the networks could not be measured; the trainings are kept")
     return json.loads(done.stdout.splitlines()[-1])

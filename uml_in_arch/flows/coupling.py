@@ -60,9 +60,7 @@ class AffineCoupling(Invertible):
             return (kept, moved), torch.cat([kept, _affine(moved, log_scale, shift, inverse=inverse)], dim=1)
 
     def _scale_and_shift(self, kept: Tensor, cond: Tensor | None) -> tuple[Tensor, Tensor]:
-        got = 0 if cond is None else cond.shape[1]
-        if got != self.cond_channels:
-            raise ValueError(f"the coupling takes a condition of {self.cond_channels} channels, got {got}")
+        check_condition(cond, self.cond_channels)
         drivers = [part for part in (kept, cond) if part is not None and part.shape[1]]
         raw_scale, shift = self.subnet(drivers).to(kept.dtype).chunk(2, dim=1)
         return soft_clamp(raw_scale, self.clamp), shift
@@ -82,3 +80,10 @@ def check_clamp(clamp: float) -> None:
     """Refuse a bound that is not positive with a ValueError."""
     if not clamp > 0:
         raise ValueError(f"clamp must be greater than 0, got {clamp}")
+
+
+def check_condition(cond: Tensor | None, channels: int) -> None:
+    """Refuse a condition of another number of channels, none being 0, with a ValueError."""
+    got = 0 if cond is None else cond.shape[1]
+    if got != channels:
+        raise ValueError(f"the coupling takes a condition of {channels} channels, got {got}")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uml_in_arch.flows.base import Invertible, full_precision
-from uml_in_arch.flows.coupling import check_clamp, soft_clamp
+from uml_in_arch.flows.coupling import check_clamp, check_condition, soft_clamp
 
 
 class FeatureCoupling(Invertible):
@@ -41,9 +41,7 @@ class FeatureCoupling(Invertible):
 
     def transform(self, x: Tensor, cond: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
         """Both directions drive the other channels by the first half of the result, so with the very same numbers."""
-        got = 0 if cond is None else cond.shape[1]
-        if got != self.cond_channels:
-            raise ValueError(f"the coupling takes a condition of {self.cond_channels} channels, got {got}")
+        check_condition(cond, self.cond_channels)
         # matrix products: a narrow result in the default memory format, whatever the format of the wide condition
         raw = torch.baddbmm(self.bias[:, None], self.from_cond.expand(x.shape[0], -1, -1), cond.flatten(2))
         first = x if inverse else self._affine(x, raw.to(x.dtype), inverse=False)[0]
